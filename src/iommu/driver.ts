@@ -1,0 +1,105 @@
+/**
+ * What an IOMMU driver offers the core (`struct iommu_ops`), and one piece of its hardware (`struct
+ * iommu_device`).
+ *
+ * All hardware of one kind shares one `IommuDriver` object: domains belong to the driver, not to the unit.
+ */
+
+import type { Bus } from '../device/bus.ts';
+import type { Device } from '../device/device.ts';
+import type { Domain, DomainType, WantedType } from './domain.ts';
+import type { GroupingPolicy } from './grouping/policy.ts';
+import type { ReservedRegion } from './reserved-region.ts';
+
+/** `enum iommu_cap`. */
+export type Capability =
+  | 'cache-coherency'
+  | 'noexec'
+  | 'pre-boot-protection'
+  | 'enforce-cache-coherency'
+  | 'deferred-flush'
+  | 'dirty-tracking';
+
+/** `struct iommu_ops`. Optional members may be left out exactly where the kernel allows a null pointer. */
+export interface IommuDriver {
+  /** As in messages and sysfs: `intel`, `amd`, `virtio-iommu`, `mock`. */
+  readonly name: string;
+  /** `pgsize_bitmap` for domains that bring none of their own: bit n set, pages of 2^n bytes. */
+  readonly pageSizes: bigint;
+
+  /** `identity_domain`, `blocked_domain`: static, cannot fail to allocate. */
+  readonly identityDomain?: Domain;
+  readonly blockedDomain?: Domain;
+  /** `default_domain`: static and the only default domain the driver accepts. */
+  readonly defaultDomain?: Domain;
+  /** `release_domain`: attached just before `releaseDevice`. */
+  readonly releaseDomain?: Domain;
+
+  /**
+   * `probe_device`, called for devices that `instance` covers.
+   *
+   * @throws KernelError ENODEV not translated after all (ignored by a boot walk); anything else aborts the walk
+   */
+  probeDevice?(device: Device, instance: IommuInstance): void;
+  /** `release_device`: the driver forgets the device; must not fail. */
+  releaseDevice?(device: Device): void;
+  /** `probe_finalize`: the default domain is in place. */
+  probeFinalize?(device: Device): void;
+
+  /** `device_group`: the rules by which this device finds its group. */
+  groupingPolicy(device: Device): GroupingPolicy;
+
+  /**
+   * `domain_alloc_paging` for types with pages, tried first.
+   *
+   * @throws KernelError e.g. ENOMEM
+   */
+  domainAllocPaging?(device: Device): Domain;
+  /**
+   * `domain_alloc` for what the members above leave open. `DmaFq` is asked for as `Dma`.
+   *
+   * @throws KernelError e.g. EOPNOTSUPP
+   */
+  domainAlloc?(type: DomainType): Domain;
+
+  /** `def_domain_type`: the default domain this device must have, 0 for no wish. */
+  defDomainType?(device: Device): WantedType;
+  /** `get_resv_regions`, in any order. */
+  getResvRegions?(device: Device): readonly ReservedRegion[];
+  /** `capable`. */
+  capable?(device: Device, capability: Capability): boolean;
+  /** `is_attach_deferred`: leave the device's translation as it is until its driver first uses DMA (kdump). */
+  isAttachDeferred?(device: Device): boolean;
+  /** `dev_iommu_get_max_pasids`: number of PASIDs the device and its IOMMU can use, 0 for none. */
+  maxPasids?(device: Device): number;
+  /** `remove_dev_pasid`; must not fail. */
+  removeDevPasid?(device: Device, pasid: number, domain: Domain): void;
+  /**
+   * `iommu_dma_init_fq`: sets up deferred flushing for a domain.
+   *
+   * @throws KernelError ENOMEM
+   */
+  initFlushQueue?(domain: Domain): void;
+}
+
+/** `struct iommu_device`: one IOMMU of the machine, e.g. one DRHD unit. */
+export interface IommuInstance {
+  /** Name below /sys/class/iommu: `dmar0`, `ivhd1`, `virtio0`. */
+  readonly name: string;
+  readonly driver: IommuDriver;
+
+  /** The device this IOMMU is, where it is one (an AMD IOMMU function); its sysfs directory lies below it. */
+  readonly device?: Device;
+
+  /** Whether this IOMMU translates the device. Asked once per probe; the first registered that covers wins. */
+  covers(device: Device): boolean;
+  /** Why it does not, in a few words, for reports: `no scope names it`. */
+  whyNotCovered?(device: Device): string | undefined;
+  /**
+   * Order in which the walk of `iommu_device_register` probes `devices` (those of one bus, in klist order). What is
+   * left out is not probed by the walk. Absent: as given.
+   */
+  probeOrder?(bus: Bus, devices: readonly Device[]): Iterable<Device>;
+  /** `msi_device_has_isolated_msi`: interrupts of the device are remapped. Absent: they are not. */
+  isolatedMsi?(device: Device): boolean;
+}
