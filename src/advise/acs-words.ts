@@ -1,0 +1,62 @@
+/** ACS bits and verdicts in words. */
+
+import type { AcsVerdict } from '../pci/acs.ts';
+
+/** Bit names as lspci prints them, lowest bit first. */
+const BITS = [
+  'SrcValid',
+  'TransBlk',
+  'ReqRedir',
+  'CmpltRedir',
+  'UpstreamFwd',
+  'EgressCtrl',
+  'DirectTrans',
+] as const;
+
+/** Names of the bits set in a capability or control word, in bit order. */
+export function acsBits(word: number): string[] {
+  return BITS.filter((_, bit) => (word & (1 << bit)) !== 0);
+}
+
+/** Why a function counts as isolating or not: the part after "it isolates: " or "it does not isolate: ". */
+export function acsBecause(verdict: AcsVerdict): string {
+  switch (verdict.because) {
+    case 'quirk':
+      return verdict.enabled
+        ? `Linux knows this chip isolates (quirk ${verdict.quirk})`
+        : `Linux knows this chip does not isolate (quirk ${verdict.quirk})`;
+    case 'override':
+      return `the command line claims it (${verdict.quirk ?? 'pcie_acs_override'}); the hardware does not show it`;
+    case 'not-pcie':
+      return 'it is conventional PCI, which has no ACS';
+    case 'bridge-type':
+      return 'a bridge between PCI Express and conventional PCI cannot isolate';
+    case 'event-collector':
+      return 'an event collector has no ACS of its own';
+    case 'capability':
+      return capabilityWords(verdict);
+    case 'no-capability':
+      return 'it has no ACS capability';
+    case 'single-function':
+      return 'it is the only function of its device and needs no ACS';
+    case 'other-type':
+      return 'functions of its type need no ACS';
+    case 'unknown':
+      return 'its capabilities could not be read; taken as not isolating';
+  }
+}
+
+function capabilityWords(verdict: AcsVerdict): string {
+  if (verdict.enabled) {
+    return verdict.capability === 0
+      ? 'its ACS capability offers no bits, which Linux takes as isolated by construction'
+      : 'its ACS is on where it is offered';
+  }
+  return `ACS is offered but off: ${acsBits(verdict.missing ?? 0).join(', ')}`;
+}
+
+/** `+` isolates, `-` does not, `?` not known, for marks in trees and tables. */
+export function acsMark(verdict: AcsVerdict): '+' | '-' | '?' {
+  if (!verdict.known) return '?';
+  return verdict.enabled ? '+' : '-';
+}

@@ -1,0 +1,164 @@
+/**
+ * The likely cause of one difference between the kernel's groups and the rules'. Each cause is a hypothesis that
+ * is tried on the model or checked against the facts; the first that holds is named.
+ */
+
+import { type BootOptions, boot } from '../machine/boot.ts';
+import type { Machine } from '../machine/machine.ts';
+import type { Describer } from './describe.ts';
+import type { Difference } from './report.ts';
+import { shortener } from './shorten.ts';
+import { comparePartitions, kernelPartition, modelPartition, type RawDifference } from './verify.ts';
+
+export type Cause = Pick<Difference, 'cause' | 'explanation' | 'certain'>;
+
+const OVERRIDES = ['downstream', 'multifunction', 'downstream,multifunction'];
+
+export function likelyCause(
+  describer: Describer,
+  rules: Machine,
+  difference: RawDifference,
+  options: BootOptions,
+): Cause {
+  const members = new Set([...difference.kernel, ...difference.rules].flatMap((group) => group.devices));
+  return (
+    unreadable(describer, rules, members) ??
+    override(describer, difference, members, options) ??
+    lateIommu(describer, difference) ??
+    hotPlug(describer, rules, difference) ??
+    otherPolicy(describer, difference, members, options) ??
+    leftOut(difference) ??
+    patched(difference)
+  );
+}
+
+function unreadable(describer: Describer, rules: Machine, members: ReadonlySet<string>): Cause | undefined {
+  const unread = [...members].filter((name) => !rules.certain(name));
+  if (unread.length === 0) return undefined;
+  const shorten = shortener(describer.snapshot);
+  return {
+    cause: 'unreadable capabilities',
+    explanation: `The capabilities that decide over ${unread.map(shorten).join(', ')} could not be read; record the machine as root to tell.`,
+    certain: false,
+  };
+}
+
+function override(
+  describer: Describer,
+  difference: RawDifference,
+  members: ReadonlySet<string>,
+  options: BootOptions,
+): Cause | undefined {
+  if (difference.kind !== 'kernel splits' && difference.kind !== 'mixed') return undefined;
+  const { snapshot } = describer;
+  const recorded = /\bpcie_acs_override=(\S+)/.exec(snapshot.kernel.cmdline ?? '')?.[1];
+  if (recorded !== undefined && explains(describer, members, options)) {
+    return {
+      cause: 'ACS override',
+      explanation: `pcie_acs_override=${recorded} on the command line makes a patched kernel take these for isolated. The hardware does not isolate them: what one does, the other can reach.`,
+      certain: true,
+    };
+  }
+  if (recorded !== undefined) return undefined;
+  for (const words of OVERRIDES) {
+    if (!explains(describer, members, { ...options, extraCommandLine: `pcie_acs_override=${words}` }))
+      continue;
+    const known = snapshot.kernel.cmdline !== undefined;
+    return {
+      cause: 'ACS override',
+      explanation: known
+        ? `These are the groups that pcie_acs_override=${words} makes, yet the command line does not have it: the kernel carries the override patch with another switch. The hardware does not isolate them.`
+        : `These are the groups that pcie_acs_override=${words} on a patched kernel makes. The hardware does not isolate them.`,
+      certain: true,
+    };
+  }
+  return undefined;
+}
+
+/** Virtio-iommu and other late modules form groups as drivers bind. */
+function lateIommu(describer: Describer, difference: RawDifference): Cause | undefined {
+  const late = describer.snapshot.iommus?.some((iommu) => /^([0-9a-f]{4,}:)|^virtio/.test(iommu.name));
+  if (!late || difference.kind !== 'kernel leaves out') return undefined;
+  return {
+    cause: 'virtio-iommu binding order',
+    explanation:
+      'This IOMMU came after boot: a device has a group only once a driver tried to bind to it, in that order. Bind the others, or load the IOMMU driver from the initramfs.',
+    certain: true,
+  };
+}
+
+/** A multifunction device that came after boot is grouped before its functions know of each other. */
+function hotPlug(describer: Describer, rules: Machine, difference: RawDifference): Cause | undefined {
+  if (difference.kind !== 'kernel splits') return undefined;
+  const [together] = difference.rules;
+  const functions = together?.devices.filter((name) =>
+    rules.reason(name)?.steps.some((step) => step.step === 'function' && step.grouped),
+  );
+  if (functions === undefined || functions.length === 0) return undefined;
+  const virtual = together!.devices.filter((name) => typeof describer.facts(name)?.physfn === 'string');
+  return {
+    cause: virtual.length > 0 ? 'hot-added virtual functions' : 'hot-plugged after boot',
+    explanation:
+      'Functions of one device that share when they are there at boot, but are grouped one by one when they appear later (a rescan, a Thunderbolt dock, virtual functions). Groups are never formed again until the next boot.',
+    certain: true,
+  };
+}
+
+function otherPolicy(
+  describer: Describer,
+  difference: RawDifference,
+  members: ReadonlySet<string>,
+  options: BootOptions,
+): Cause | undefined {
+  for (const policy of ['acs-2025', 'vtd-2012', 'amd-2012']) {
+    if (policy === (options.policy ?? 'linux-6.12')) continue;
+    if (!explains(describer, members, { ...options, policy })) continue;
+    return {
+      cause: "another kernel's rules",
+      explanation: `These groups follow the rules of policy ${policy}: ${difference.kind === 'kernel splits' ? 'a kernel with that series applied, or an old one' : 'a patched or an old kernel'}.`,
+      certain: true,
+    };
+  }
+  return undefined;
+}
+
+function leftOut(difference: RawDifference): Cause | undefined {
+  if (difference.kind === 'kernel leaves out') {
+    return {
+      cause: 'not translated',
+      explanation:
+        'The firmware tables or the IOMMU driver leave these out, so the kernel has no group for them; they cannot be handed over.',
+      certain: true,
+    };
+  }
+  if (difference.kind === 'kernel adds') {
+    return {
+      cause: 'not covered by the tables',
+      explanation: 'The kernel has groups for devices that the recorded firmware tables do not name.',
+      certain: true,
+    };
+  }
+  return undefined;
+}
+
+function patched(difference: RawDifference): Cause {
+  return {
+    cause: 'unknown',
+    explanation:
+      difference.kind === 'kernel merges'
+        ? 'The kernel keeps together what the rules separate: an alias that firmware declares (IVRS), a quirk newer than these rules, or a patched kernel.'
+        : 'No rule known here gives these groups: a patched kernel, or a quirk newer than these rules.',
+    certain: true,
+  };
+}
+
+/** Whether a machine booted with `options` has no difference from the kernel among `members`. */
+function explains(describer: Describer, members: ReadonlySet<string>, options: BootOptions): boolean {
+  const machine = boot(describer.snapshot, options);
+  const kernel = only(kernelPartition(describer.snapshot), members);
+  return comparePartitions(kernel, only(modelPartition(machine), members), [...members]).length === 0;
+}
+
+function only(partition: ReadonlyMap<string, number>, names: ReadonlySet<string>): Map<string, number> {
+  return new Map([...partition].filter(([name]) => names.has(name)));
+}

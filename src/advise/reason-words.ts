@@ -1,0 +1,112 @@
+/** A chain of grouping decisions, in sentences. Nothing is decided here: each `Step` becomes one line. */
+
+import type { Reason, Step } from '../iommu/grouping/reason.ts';
+import { acsBecause } from './acs-words.ts';
+
+/** Shortens addresses for reading: drops the domain where the whole machine has only domain 0. */
+export type Shorten = (address: string) => string;
+
+/** One sentence a step, then the outcome. */
+export function reasonWords(reason: Reason, shorten: Shorten): string[] {
+  const lines: string[] = [];
+  for (const step of reason.steps) {
+    const words = stepWords(reason, step, shorten);
+    if (words !== undefined) lines.push(words);
+  }
+  lines.push(outcomeWords(reason, shorten));
+  for (const assumed of reason.assumed) lines.push(`Not certain: ${assumed}.`);
+  return lines;
+}
+
+function outcomeWords(reason: Reason, shorten: Shorten): string {
+  if (reason.joined === null)
+    return 'No group to join was found on the way, so it has one of its own making.';
+  const through = shorten(reason.joined.through);
+  return through === shorten(reason.device)
+    ? 'It had that group already.'
+    : `So it joins the group of ${through}.`;
+}
+
+function stepWords(reason: Reason, step: Step, shorten: Shorten): string | undefined {
+  switch (step.step) {
+    case 'alias':
+      return aliasWords(reason, step, shorten);
+    case 'climb': {
+      const blocker = shorten(step.blockedBy.device);
+      const bridge = shorten(step.bridge);
+      const path =
+        blocker === bridge
+          ? `${bridge} above it does not isolate what is below`
+          : `the path from ${bridge} to the root does not isolate, because of ${blocker}`;
+      return `${capital(path)}: ${acsBecause(step.blockedBy)}. Everything below ${bridge} belongs together with it.`;
+    }
+    case 'isolated-above': {
+      const path = step.path.map((verdict) => shorten(verdict.device));
+      const nearest = step.path[0];
+      if (path.length > 1) return `Every port from ${path[0]} to the root (${path.join(', ')}) isolates.`;
+      return `${shorten(step.bridge)} above it isolates${nearest ? `: ${acsBecause(nearest)}` : ''}.`;
+    }
+    case 'root-bus':
+      return `${shorten(step.device)} sits on a root bus: no port above it could let others reach it.`;
+    case 'alias-partner':
+      return `${shorten(step.device)} and ${shorten(step.partner)} use each other's requester id${quirkWords(step.quirk)}.`;
+    case 'function':
+      return functionWords(step, shorten);
+    case 'own':
+      return 'Its IOMMU gives every device a group of its own.';
+    case 'instance':
+      return `${step.iommu} keeps all its devices in one group.`;
+    case 'firmware':
+      return `The firmware table ${step.table} names it together with others (${step.key}).`;
+    case 'usb-companion':
+      return `${shorten(step.device)} and ${shorten(step.companion)} are USB controllers of one device, kept together.`;
+    case 'number':
+      return `Its group number is ${step.id}, that of ${shorten(step.of)}: ${step.because}.`;
+    case 'bus': {
+      const bridge = step.bridge === undefined ? '' : ` below ${shorten(step.bridge)}`;
+      const acs = step.acs === undefined ? '' : `: ${acsBecause(step.acs)}`;
+      return `Bus ${step.bus}${bridge} is ${step.isolation}${acs}.`;
+    }
+  }
+}
+
+function aliasWords(
+  reason: Reason,
+  step: Extract<Step, { step: 'alias' }>,
+  shorten: Shorten,
+): string | undefined {
+  const rid = requesterId(step.requesterId);
+  switch (step.how) {
+    case 'self':
+      return undefined; // Its own id is no news.
+    case 'real-dma-device':
+      return `Its DMA is sent by ${shorten(step.device)}, in whose name it appears to the IOMMU.`;
+    case 'alias-mask':
+      return `It also sends DMA as ${rid}${quirkWords(step.quirk)}.`;
+    case 'bridge-own':
+      return `${shorten(step.device)} above it passes its DMA on under its own id (${rid}), so the IOMMU cannot tell them apart${quirkWords(step.quirk)}.`;
+    case 'bridge-subordinate':
+      return `${shorten(step.device)} above it passes the DMA of its whole bus on as ${rid}, so the IOMMU cannot tell ${shorten(reason.device)} from others there${quirkWords(step.quirk)}.`;
+  }
+}
+
+function functionWords(step: Extract<Step, { step: 'function' }>, shorten: Shorten): string {
+  const device = shorten(step.device);
+  if (step.own.enabled)
+    return `Functions of its device are kept apart from ${device}: ${acsBecause(step.own)}.`;
+  if (step.sibling === undefined) {
+    return `${device} is one function of several and does not isolate (${acsBecause(step.own)}), but none of the others is open to it.`;
+  }
+  return `${device} and ${shorten(step.sibling)} are functions of one device and may reach each other directly: ${acsBecause(step.own)}.`;
+}
+
+const quirkWords = (quirk: string | undefined): string => (quirk === undefined ? '' : ` (quirk ${quirk})`);
+
+/** `02:00.0` of a 16-bit requester id. */
+export function requesterId(rid: number): string {
+  const bus = (rid >> 8).toString(16).padStart(2, '0');
+  const slot = ((rid >> 3) & 0x1f).toString(16).padStart(2, '0');
+  return `${bus}:${slot}.${rid & 7}`;
+}
+
+const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);

@@ -1,0 +1,107 @@
+/** The command table's shape, and turning words into a call. The man page, `--help` and completion read the same table. */
+
+import { parseArgs } from 'node:util';
+import { InputError } from '../kernel/errors.ts';
+
+export interface Option {
+  name: string;
+  short?: string;
+  /** Placeholder of its value; absent: a switch. */
+  value?: string;
+  help: string;
+}
+
+/** One command: what stands in help and man page, and the module that does it. */
+export interface Command {
+  name: string;
+  /** Words after the name: `DEVICE [DEVICE]`. */
+  operands: string;
+  /** How many operands it takes. */
+  min: number;
+  max: number;
+  summary: string;
+  description: string;
+  options: Option[];
+  /** Command line and what it shows. */
+  examples: [string, string][];
+  /** Exit codes in its own words, where they say more than the general ones. */
+  exits?: [number, string][];
+  load(): Promise<{ run: Run }>;
+}
+
+export type Run = (call: Call) => Promise<number> | number;
+
+/** What a command is given. */
+export interface Call {
+  operands: string[];
+  flags: Flags;
+  context: import('./context.ts').Context;
+}
+
+export class Flags {
+  readonly #values: Record<string, string | boolean | undefined>;
+
+  constructor(values: Record<string, string | boolean | undefined>) {
+    this.#values = values;
+  }
+
+  on(name: string): boolean {
+    return this.#values[name] === true;
+  }
+
+  value(name: string): string | undefined {
+    const value = this.#values[name];
+    return typeof value === 'string' ? value : undefined;
+  }
+}
+
+/** Options that stand on every command. */
+export const COMMON: Option[] = [
+  {
+    name: 'host',
+    value: 'SOURCE',
+    help: 'a snapshot, a sysfs folder or archive, lspci text, or - (standard input); default: this machine',
+  },
+  { name: 'json', help: 'the report as JSON' },
+  { name: 'no-color', help: 'no colours (NO_COLOR does the same)' },
+  { name: 'help', short: 'h', help: 'this text' },
+];
+
+/**
+ * Parses the words after the command's name.
+ * @throws InputError naming the flag or operand that is wrong
+ */
+export function parseCall(command: Command, words: string[]): { operands: string[]; flags: Flags } {
+  const options: Record<string, { type: 'string' | 'boolean'; short?: string }> = {};
+  for (const option of [...COMMON, ...command.options]) {
+    options[option.name] = {
+      type: option.value === undefined ? 'boolean' : 'string',
+      ...(option.short !== undefined && { short: option.short }),
+    };
+  }
+  let parsed: ReturnType<typeof parseArgs>;
+  try {
+    parsed = parseArgs({ args: words, options, allowPositionals: true, strict: true });
+  } catch (error) {
+    throw new InputError(`ringfence ${command.name}`, firstSentence((error as Error).message));
+  }
+  const operands = parsed.positionals;
+  if (parsed.values.help !== true) {
+    if (operands.length < command.min)
+      throw new InputError(`ringfence ${command.name}`, `expects ${command.operands}`);
+    if (operands.length > command.max) {
+      throw new InputError(
+        `ringfence ${command.name}`,
+        command.max === 0
+          ? `takes no operand, got '${operands[0]}'`
+          : `takes ${command.operands}, got ${operands.length} operands`,
+      );
+    }
+  }
+  return { operands, flags: new Flags(parsed.values as Record<string, string | boolean | undefined>) };
+}
+
+/** Node's message without its advice on passing operands that begin with a dash. */
+function firstSentence(message: string): string {
+  return message.split(/\.\s/)[0]!.replace(/\s+/g, ' ');
+}

@@ -1,0 +1,36 @@
+/** `ringfence list` */
+
+import { kernelList, predictedList } from '../../advise/list.ts';
+import type { Snapshot } from '../../host/snapshot.ts';
+import type { Call } from '../args.ts';
+import { EXIT } from '../context.ts';
+import { listText } from '../list-text.ts';
+
+export async function run({ flags, context }: Call): Promise<number> {
+  const { policy, columns } = { policy: flags.value('policy'), columns: flags.value('columns') };
+  const tree = flags.on('tree') && !context.json;
+  const predict = flags.on('predict') || policy !== undefined;
+
+  if (!predict && !tree) {
+    // What most people run most often: the kernel's groups need no model and few files.
+    const snapshot = await context.snapshot(context.json || columns !== undefined ? 'all' : 'names');
+    if (hasGroups(snapshot)) {
+      context.print(kernelList(context.describer(snapshot)), (report, out) => listText(report, out, columns));
+      return EXIT.yes;
+    }
+  }
+  const snapshot = await context.snapshot();
+  const describer = context.describer(snapshot);
+  const { boot } = await import('../../machine/boot.ts');
+  const machine = boot(snapshot, policy === undefined ? {} : { policy });
+  const report = predict || !hasGroups(snapshot) ? predictedList(describer, machine) : kernelList(describer);
+  if (tree) {
+    const { treeText } = await import('../tree-text.ts');
+    context.print(report, (_, out) => treeText(report, machine, describer, out));
+  } else {
+    context.print(report, (_, out) => listText(report, out, columns));
+  }
+  return EXIT.yes;
+}
+
+const hasGroups = (snapshot: Snapshot): boolean => (snapshot.groups?.length ?? 0) > 0;

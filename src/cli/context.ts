@@ -1,0 +1,48 @@
+/** What commands share: the machine they speak of, names for its devices, and where they write. */
+
+import { Describer } from '../advise/describe.ts';
+import type { AnyReport } from '../advise/report.ts';
+import { readPciIds } from '../host/pci-ids.ts';
+import { readHost } from '../host/read-host.ts';
+import type { Detail, Snapshot } from '../host/snapshot.ts';
+import type { PciIds } from '../pci/ids.ts';
+import type { Output } from './output.ts';
+
+/** Exit codes (design.md). */
+export const EXIT = { yes: 0, no: 1, usage: 2, cannotTell: 3, failed: 4 } as const;
+
+export class Context {
+  readonly out: Output;
+  readonly json: boolean;
+  readonly #host: string | undefined;
+  #ids: PciIds | undefined;
+  #input: Snapshot | undefined;
+
+  constructor(out: Output, options: { json: boolean; host: string | undefined }) {
+    this.out = out;
+    this.json = options.json;
+    this.#host = options.host;
+  }
+
+  /** The machine of `--host`. With `names`, no more is read than a plain list shows; standard input is read once. */
+  async snapshot(detail: Detail = 'all'): Promise<Snapshot> {
+    if (this.#host !== '-') return readHost(this.#host, { detail });
+    this.#input ??= await readHost(this.#host);
+    return this.#input;
+  }
+
+  /** Another source, for commands that compare. */
+  read(source: string): Promise<Snapshot> {
+    return readHost(source);
+  }
+
+  describer(snapshot: Snapshot): Describer {
+    this.#ids ??= readPciIds();
+    return new Describer(snapshot, this.#ids);
+  }
+
+  /** Writes the report: JSON where asked for, else what `text` makes of it. */
+  print<R extends AnyReport>(report: R, text: (report: R, out: Output) => string): void {
+    this.out.write(this.json ? JSON.stringify(report, undefined, 2) + '\n' : text(report, this.out));
+  }
+}

@@ -1,0 +1,74 @@
+/** One call of the command: words in, text and an exit code out. Nothing here touches the process. */
+
+import { readFileSync } from 'node:fs';
+import { InputError, KernelError } from '../kernel/errors.ts';
+import { parseCall } from './args.ts';
+import { COMMANDS, findCommand } from './commands.ts';
+import { Context, EXIT } from './context.ts';
+import { commandHelp, generalHelp } from './help.ts';
+import { makeOutput, type Output } from './output.ts';
+
+/** The outside world of one call. */
+export interface World {
+  env: Record<string, string | undefined>;
+  stdout: { isTTY?: boolean; columns?: number; write(text: string): unknown };
+  stderr: { write(text: string): unknown };
+}
+
+/**
+ * Runs one command. The only place where errors become text: one line, naming the place, never a stack trace.
+ * @returns the exit code: 0 yes, 1 no, 2 usage, 3 cannot tell, 4 failed
+ */
+export async function run(words: string[], world: World): Promise<number> {
+  const out = makeOutput({
+    noColor: words.includes('--no-color'),
+    env: world.env,
+    stream: world.stdout,
+    write: (text) => world.stdout.write(text),
+  });
+  try {
+    return await dispatch(words, out);
+  } catch (error) {
+    if (!(error instanceof InputError || error instanceof KernelError)) throw error;
+    world.stderr.write(`ringfence: ${error.message.replace(/\s*\n\s*/g, ' ')}\n`);
+    return error instanceof InputError ? EXIT.usage : EXIT.failed;
+  }
+}
+
+async function dispatch(words: string[], out: Output): Promise<number> {
+  const first = words[0];
+  if (first === '--version' || first === '-V') {
+    out.write(`ringfence ${version()}\n`);
+    return EXIT.yes;
+  }
+  if (first === '--help' || first === '-h' || first === 'help') return help(words[1], out);
+
+  const named = first !== undefined && !first.startsWith('-');
+  const command = findCommand(named ? first : 'list');
+  const { operands, flags } = parseCall(command, named ? words.slice(1) : words);
+  if (flags.on('help')) return help(command.name, out);
+  const module = await command.load();
+  return module.run({
+    operands,
+    flags,
+    context: new Context(out, { json: flags.on('json'), host: flags.value('host') }),
+  });
+}
+
+function help(name: string | undefined, out: Output): number {
+  const general = name === undefined || name.startsWith('-');
+  out.write(general ? generalHelp(COMMANDS, out) : commandHelp(findCommand(name), out));
+  return EXIT.yes;
+}
+
+/** Of the package this file belongs to, wherever the build put it. */
+function version(): string {
+  for (const up of ['../../package.json', '../package.json']) {
+    try {
+      return JSON.parse(readFileSync(new URL(up, import.meta.url), 'utf8')).version;
+    } catch {
+      // The build may have moved this file one folder up.
+    }
+  }
+  return 'unknown';
+}

@@ -1,0 +1,154 @@
+/**
+ * Boots the model of a recorded machine, in the kernel's order: devices are found, IOMMUs registered and groups
+ * formed, virtual functions added, drivers bound.
+ */
+
+import { Bus } from '../device/bus.ts';
+import { DeviceCore } from '../device/core.ts';
+import type { Device } from '../device/device.ts';
+import type { Snapshot } from '../host/snapshot.ts';
+import { globalDefaultType } from '../iommu/default-domain.ts';
+import { rootBusOrder } from '../iommu/drivers/root-buses.ts';
+import { DEFAULT_POLICY, isPolicyName, POLICY_NAMES, type PolicyName } from '../iommu/grouping/index.ts';
+import { Iommu } from '../iommu/iommu.ts';
+import { InputError } from '../kernel/errors.ts';
+import { Sysfs } from '../kernel/sysfs.ts';
+import { AcsContext } from '../pci/acs.ts';
+import { AcsControl } from '../pci/acs-control.ts';
+import { type CommandLine, parseCommandLine } from '../pci/command-line.ts';
+import { PciTopology } from '../pci/topology.ts';
+import { bindRecordedDrivers } from './bind.ts';
+import { functionInit } from './function-init.ts';
+import { registerIommus } from './iommus.ts';
+import { Machine } from './machine.ts';
+import { otherDevices } from './others.ts';
+
+const AMD = 0x1022;
+const IOMMU_CLASS = 0x0806;
+
+export interface BootOptions {
+  /** Grouping policy by name; default `linux-6.12`. */
+  policy?: string;
+  /** Words behind the recorded command line, for "what if". */
+  extraCommandLine?: string;
+  /** Leaves out `pcie_acs_override=`, which mainline kernels do not know. */
+  withoutOverride?: boolean;
+}
+
+/**
+ * @throws InputError for an unknown policy, or a snapshot whose addresses make no sense
+ */
+export function boot(snapshot: Snapshot, options: BootOptions = {}): Machine {
+  const policy = policyName(options.policy);
+  const commandLine = readCommandLine(snapshot, options);
+  const sysfs = new Sysfs();
+  const core = new DeviceCore(sysfs);
+  const iommu = new Iommu({ sysfs, defaultType: defaultType(commandLine) });
+
+  const pciBus = new Bus({ name: 'pci', driverOverride: true, ...iommu.dmaHooks });
+  const pci = PciTopology.build(snapshot.devices.map(functionInit), {
+    bus: pciBus,
+    rootBusOrder: rootBusOrder(snapshot.acpi),
+    deviceOrder: snapshot.deviceOrder,
+  });
+  const others = otherDevices(snapshot.others, pci, iommu);
+  for (const bus of new Set([pciBus, ...[...others.values()].map((device) => device.bus!)])) {
+    core.addBus(bus);
+    iommu.addBus(bus);
+  }
+  for (const device of pci.devices) if (!device.isVirtual) addWithParents(core, device);
+  for (const device of others.values()) addWithParents(core, device);
+
+  const acs = acsContext(snapshot, commandLine);
+  const notes = registerIommus(iommu, snapshot, {
+    topology: pci,
+    acs,
+    commandLine,
+    policy,
+    others: others.values(),
+  });
+  for (const device of pci.devices) if (device.isVirtual) addWithParents(core, device);
+  bindRecordedDrivers(core, recordedDrivers(snapshot, pci, others));
+
+  return new Machine({
+    snapshot,
+    options,
+    policy,
+    sysfs,
+    core,
+    pci,
+    iommu,
+    acs,
+    others,
+    notes: [...commandLine.notes, ...notes],
+  });
+}
+
+function policyName(name: string = DEFAULT_POLICY): PolicyName {
+  if (isPolicyName(name)) return name;
+  throw new InputError('--policy', `there is no policy '${name}'; there are ${POLICY_NAMES.join(', ')}`);
+}
+
+function readCommandLine(snapshot: Snapshot, options: BootOptions): CommandLine {
+  const commandLine = parseCommandLine(`${snapshot.kernel.cmdline ?? ''} ${options.extraCommandLine ?? ''}`);
+  if (options.withoutOverride) delete commandLine.acsOverride;
+  return commandLine;
+}
+
+function defaultType({ iommuPassthrough, iommuStrict }: CommandLine): ReturnType<typeof globalDefaultType> {
+  return globalDefaultType({
+    ...(iommuPassthrough !== undefined && { passthrough: iommuPassthrough }),
+    ...(iommuStrict !== undefined && { strict: iommuStrict }),
+  });
+}
+
+/**
+ * Where the recorded kernel formed groups it had an IOMMU, so it has enabled ACS and the control words show it.
+ * Elsewhere they are firmware's, and the question is what such a kernel would make of them.
+ */
+function acsContext(snapshot: Snapshot, commandLine: CommandLine): AcsContext {
+  const formed = (snapshot.groups?.length ?? 0) > 0;
+  return new AcsContext({
+    control: new AcsControl({
+      mode: formed ? 'recorded' : 'enabled',
+      disableAcsRedir: commandLine.disableAcsRedir,
+      configAcs: commandLine.configAcs,
+      noAts: commandLine.noAts,
+    }),
+    override: commandLine.acsOverride,
+    ivrs: hasIvrs(snapshot),
+  });
+}
+
+/** Whether firmware has an IVRS table; `undefined` where no table was read and no AMD IOMMU function was seen. */
+function hasIvrs(snapshot: Snapshot): boolean | undefined {
+  if ('IVRS' in snapshot.acpi) return true;
+  if (Object.keys(snapshot.acpi).length > 0) return false;
+  const amdIommu = snapshot.devices.some(
+    (d) => d.vendor === AMD && d.class !== undefined && d.class >> 8 === IOMMU_CLASS,
+  );
+  return amdIommu ? true : undefined;
+}
+
+function addWithParents(core: DeviceCore, device: Device): void {
+  if (device.kobj !== undefined) return;
+  if (device.parent !== undefined) addWithParents(core, device.parent);
+  core.addDevice(device);
+}
+
+function recordedDrivers(
+  snapshot: Snapshot,
+  pci: PciTopology,
+  others: ReadonlyMap<string, Device>,
+): Map<Device, string> {
+  const bound = new Map<Device, string>();
+  for (const { address, driver } of snapshot.devices) {
+    const device = pci.find(address);
+    if (device !== undefined && typeof driver === 'string') bound.set(device, driver);
+  }
+  for (const { name, driver } of snapshot.others) {
+    const device = others.get(name);
+    if (device !== undefined && typeof driver === 'string') bound.set(device, driver);
+  }
+  return bound;
+}

@@ -1,0 +1,22 @@
+/** One recorded function, as the PCI model takes it. */
+
+import { configOf, factsOf } from '../host/facts.ts';
+import type { PciFacts } from '../host/snapshot.ts';
+import type { PciFunctionInit } from '../pci/device.ts';
+
+export function functionInit(device: PciFacts): PciFunctionInit {
+  return {
+    address: device.address,
+    facts: factsOf(device),
+    vendor: device.vendor,
+    device: device.device,
+    subsystemVendor: device.subsystemVendor,
+    subsystemDevice: device.subsystemDevice,
+    class: device.class,
+    revision: device.revision,
+    path: device.path,
+    physfn: device.physfn,
+    config: configOf(device),
+    untrusted: device.removable === 'removable',
+  };
+}

@@ -1,0 +1,72 @@
+/** What detection of IOMMUs is told of a snapshot, and registering what it finds. */
+
+import type { Device } from '../device/device.ts';
+import type { Snapshot } from '../host/snapshot.ts';
+import { ivrsAliasTable } from '../iommu/drivers/amdvi.ts';
+import { detectIommus } from '../iommu/drivers/detect.ts';
+import type { RecordedDevice } from '../iommu/drivers/input.ts';
+import type { PolicyName } from '../iommu/grouping/index.ts';
+import { createPolicy } from '../iommu/grouping/index.ts';
+import type { Iommu } from '../iommu/iommu.ts';
+import { KernelError } from '../kernel/errors.ts';
+import type { AcsContext } from '../pci/acs.ts';
+import type { CommandLine } from '../pci/command-line.ts';
+import type { PciTopology } from '../pci/topology.ts';
+
+/** Registers every IOMMU of the machine, each of which takes its devices; returns what was doubtful. */
+export function registerIommus(
+  iommu: Iommu,
+  snapshot: Snapshot,
+  model: {
+    topology: PciTopology;
+    acs: AcsContext;
+    commandLine: CommandLine;
+    policy: PolicyName;
+    others: Iterable<Device>;
+  },
+): string[] {
+  const { topology, acs, commandLine, policy, others } = model;
+  const aliasTable = ivrsAliasTable(snapshot.acpi);
+  const pciPolicy = createPolicy(policy, {
+    acs,
+    groupMf: commandLine.iommu.groupMf,
+    ...(aliasTable !== undefined && { aliasTable }),
+    instanceOf: (device) => iommu.instances.find((instance) => instance.covers(device))?.name ?? 'the IOMMU',
+    willBeGrouped: (device) => iommu.instances.some((instance) => instance.covers(device)),
+  });
+  const found = detectIommus({
+    topology,
+    acpi: snapshot.acpi,
+    iommus: snapshot.iommus,
+    commandLine,
+    arch: snapshot.arch,
+    recorded: recordedDevices(snapshot),
+    pciPolicy,
+    assumeOn: (snapshot.groups?.length ?? 0) === 0,
+  });
+  for (const instance of found.instances) {
+    if (instance.forcesStrict) iommu.setDmaStrict();
+    iommu.registerDevice(instance);
+  }
+  // VT-d takes devices that ACPI names only after all its units (`probe_acpi_namespace_devices`).
+  for (const device of others) {
+    try {
+      iommu.probeDevice(device);
+    } catch (error) {
+      if (!(error instanceof KernelError)) throw error; // The reason is kept with the device.
+    }
+  }
+  return found.notes;
+}
+
+function recordedDevices(snapshot: Snapshot): Map<string, RecordedDevice> {
+  const recorded = new Map<string, RecordedDevice>();
+  for (const { address, iommu } of snapshot.devices) recorded.set(address, { iommu });
+  for (const { name, iommu } of snapshot.others) recorded.set(name, { iommu });
+  for (const group of snapshot.groups ?? []) {
+    for (const name of group.devices) {
+      recorded.set(name, { ...recorded.get(name), group: group.id, groupType: group.type });
+    }
+  }
+  return recorded;
+}
