@@ -12,6 +12,7 @@ import { comparePartitions, kernelPartition, modelPartition, type RawDifference 
 
 export type Cause = Pick<Difference, 'cause' | 'explanation' | 'certain'>;
 
+const OVERRIDE_WORD = /\bpcie_acs_override=(\S+)/;
 const OVERRIDES = ['downstream', 'multifunction', 'downstream,multifunction'];
 
 export function likelyCause(
@@ -21,11 +22,15 @@ export function likelyCause(
   options: BootOptions,
 ): Cause {
   const members = new Set([...difference.kernel, ...difference.rules].flatMap((group) => group.devices));
+  const claimed = (): Cause | undefined => override(describer, difference, members, options);
+  const plugged = (): Cause | undefined => hotPlug(describer, rules, difference);
+  // Both split functions of one device: a command line without the override speaks for the other.
+  const cmdline = describer.snapshot.kernel.cmdline;
+  const plain = cmdline !== undefined && !OVERRIDE_WORD.test(cmdline);
   return (
     unreadable(describer, rules, members) ??
-    override(describer, difference, members, options) ??
+    (plain ? (plugged() ?? claimed()) : (claimed() ?? plugged())) ??
     lateIommu(describer, difference) ??
-    hotPlug(describer, rules, difference) ??
     otherPolicy(describer, difference, members, options) ??
     leftOut(difference) ??
     patched(difference)
@@ -51,7 +56,7 @@ function override(
 ): Cause | undefined {
   if (difference.kind !== 'kernel splits' && difference.kind !== 'mixed') return undefined;
   const { snapshot } = describer;
-  const recorded = /\bpcie_acs_override=(\S+)/.exec(snapshot.kernel.cmdline ?? '')?.[1];
+  const recorded = OVERRIDE_WORD.exec(snapshot.kernel.cmdline ?? '')?.[1];
   if (recorded !== undefined && explains(describer, members, options)) {
     return {
       cause: 'ACS override',

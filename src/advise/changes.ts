@@ -3,57 +3,106 @@
  * claim, or better data.
  */
 
-import { type BootOptions, boot } from '../machine/boot.ts';
+import { boot } from '../machine/boot.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { AcsVerdict } from '../pci/acs.ts';
 import { acsBits } from './acs-words.ts';
+import type { Shorten } from './reason-words.ts';
 import type { Change } from './report.ts';
 import { shortener } from './shorten.ts';
 
 /** Bits that Linux asks of a port (REQ_ACS_FLAGS), and their places in a `config_acs` flags string. */
 const REQUIRED = 0x1d;
 
+/** What a change is looked for: the device, and who stood in its way. */
+interface Case {
+  machine: Machine;
+  name: string;
+  /** Size of its group as it is. */
+  before: number;
+  blockers: AcsVerdict[];
+  shorten: Shorten;
+}
+
+type Idea = (at: Case) => Change | undefined;
+
+/** Honest ones first. */
+const IDEAS: Idea[] = [readMore, dropParameter, switchOn, moveCard, override];
+
 export function changesFor(machine: Machine, name: string): Change[] {
   const before = machine.groupOf(name)?.devices.length ?? 0;
   if (before <= 1) return [];
-  const shorten = shortener(machine.snapshot);
-  const blockers = blockersOf(machine, name);
-  const changes: Change[] = [];
+  const at: Case = {
+    machine,
+    name,
+    before,
+    blockers: blockersOf(machine, name),
+    shorten: shortener(machine.snapshot),
+  };
+  const changes = IDEAS.flatMap((idea) => idea(at) ?? []);
+  if (changes.length > 0) return changes;
+  return [{ what: 'nothing short of other hardware: its DMA cannot be told from theirs', effect: 'none' }];
+}
 
-  const unread = blockers.filter((verdict) => !verdict.known);
-  if (unread.length > 0) {
-    changes.push({
-      what: `read the capabilities of ${unread.map((v) => shorten(v.device)).join(', ')}: run as root, or record with \`sudo ringfence capture\``,
-      effect: 'reveals',
-    });
+function readMore({ blockers, shorten }: Case): Change | undefined {
+  const unread = blockers.filter((verdict) => !verdict.known).map((verdict) => shorten(verdict.device));
+  if (unread.length === 0) return undefined;
+  return {
+    what: `read the capabilities of ${unread.join(', ')}: run as root, or record with \`sudo ringfence capture\``,
+    effect: 'reveals',
+  };
+}
+
+/** Ports that offer the bits and have them off. */
+const switchedOff = (at: Case): AcsVerdict[] =>
+  at.blockers.filter((verdict) => verdict.because === 'capability' && (verdict.missing ?? 0) !== 0);
+
+function dropParameter(at: Case): Change | undefined {
+  const cmdline = at.machine.snapshot.kernel.cmdline ?? '';
+  const parameter = /\bpci=\S*?((?:disable_acs_redir|config_acs)=[^\s,]+)/.exec(cmdline)?.[1];
+  if (parameter === undefined || switchedOff(at).length === 0) return undefined;
+  return {
+    what: `remove ${parameter} from pci= on the kernel command line, if it is what switched this off`,
+    effect: 'isolates',
+  };
+}
+
+function switchOn(at: Case): Change | undefined {
+  const off = switchedOff(at);
+  if (off.length === 0) return undefined;
+  const wanted = `pci=config_acs=${off.map(configAcs).join(';')}`;
+  const after = sizeWith(at, wanted);
+  if (after >= at.before) return undefined;
+  const bits = off.map((v) => `${acsBits(v.missing ?? 0).join(' ')} on ${at.shorten(v.device)}`).join(', ');
+  return {
+    what: `switch on ${bits}: boot with ${wanted} (Linux 6.11 or newer)${leaves(after)}`,
+    effect: 'isolates',
+  };
+}
+
+function moveCard({ machine, name, blockers, shorten }: Case): Change | undefined {
+  if (!blockers.some((verdict) => machine.pci.find(verdict.device)?.subordinate !== undefined))
+    return undefined;
+  const free = freeSlots(machine, name).map(shorten);
+  if (free.length === 0) return undefined;
+  const have = free.length === 1 ? 'has' : 'have';
+  return {
+    what: `move the card to a slot whose ports isolate: ${free.join(', ')} ${have} nothing plugged in`,
+    effect: 'isolates',
+  };
+}
+
+function override(at: Case): Change | undefined {
+  if (/\bpcie_acs_override=/.test(at.machine.snapshot.kernel.cmdline ?? '')) return undefined;
+  for (const words of ['downstream', 'multifunction', 'downstream,multifunction']) {
+    const after = sizeWith(at, `pcie_acs_override=${words}`);
+    if (after >= at.before) continue;
+    return {
+      what: `pcie_acs_override=${words} on a patched kernel${leaves(after)}: it splits the group and isolates nothing`,
+      effect: 'claims',
+    };
   }
-  const off = blockers.filter((verdict) => verdict.because === 'capability' && (verdict.missing ?? 0) !== 0);
-  if (off.length > 0) {
-    const parameter = `pci=config_acs=${off.map(configAcs).join(';')}`;
-    const after = sizeWith(machine, name, { extraCommandLine: parameter });
-    if (after < before) {
-      const bits = off.map((v) => `${acsBits(v.missing ?? 0).join(', ')} on ${shorten(v.device)}`).join('; ');
-      changes.push({
-        what: `switch on ${bits}: boot with ${parameter} (Linux 6.11 or newer)${leaves(after)}`,
-        effect: 'isolates',
-      });
-    }
-  }
-  const free = freeSlots(machine, name);
-  if (free.length > 0 && blockers.some((verdict) => isPort(machine, verdict.device))) {
-    changes.push({
-      what: `move the card to a slot whose ports isolate: ${free.map(shorten).join(', ')} ${free.length === 1 ? 'has' : 'have'} nothing plugged in`,
-      effect: 'isolates',
-    });
-  }
-  const override = overrideFor(machine, name, before);
-  if (override !== undefined) changes.push(override);
-  if (changes.length === 0)
-    changes.push({
-      what: 'nothing short of other hardware: its DMA cannot be told from theirs',
-      effect: 'none',
-    });
-  return changes;
+  return undefined;
 }
 
 /** The verdicts that stood in the way, on the device's own chain and on those of whom it joined. */
@@ -79,31 +128,13 @@ function configAcs(verdict: AcsVerdict): string {
   return `${flags}@${verdict.device}`;
 }
 
-function overrideFor(machine: Machine, name: string, before: number): Change | undefined {
-  if (/\bpcie_acs_override=/.test(machine.snapshot.kernel.cmdline ?? '')) return undefined;
-  for (const words of ['downstream', 'multifunction', 'downstream,multifunction']) {
-    const after = sizeWith(machine, name, { extraCommandLine: `pcie_acs_override=${words}` });
-    if (after < before) {
-      return {
-        what: `pcie_acs_override=${words} on a patched kernel${leaves(after)}: it splits the group and isolates nothing`,
-        effect: 'claims',
-      };
-    }
-  }
-  return undefined;
-}
-
-function sizeWith(machine: Machine, name: string, options: BootOptions): number {
-  const changed = boot(machine.snapshot, { ...machine.options, ...options });
-  return changed.groupOf(name)?.devices.length ?? 0;
+/** Size of the device's group on the machine booted with more words on its command line. */
+function sizeWith({ machine, name }: Case, extraCommandLine: string): number {
+  return boot(machine.snapshot, { ...machine.options, extraCommandLine }).groupOf(name)?.devices.length ?? 0;
 }
 
 const leaves = (size: number): string =>
   size === 1 ? ', which leaves it alone' : `, which leaves it with ${size - 1} other${size === 2 ? '' : 's'}`;
-
-function isPort(machine: Machine, name: string): boolean {
-  return machine.pci.find(name)?.subordinate !== undefined;
-}
 
 /** Ports with nothing below them whose whole path isolates. */
 function freeSlots(machine: Machine, name: string): string[] {

@@ -3,7 +3,9 @@
 import type { OtherFacts, PciFacts, Snapshot } from '../host/snapshot.ts';
 import { compareAddresses } from '../pci/address.ts';
 import type { PciIds } from '../pci/ids.ts';
+import type { Shorten } from './reason-words.ts';
 import type { DeviceLine, HostLine } from './report.ts';
+import { shortener } from './shorten.ts';
 
 const hex = (value: number, digits: number): string => value.toString(16).padStart(digits, '0');
 
@@ -13,6 +15,7 @@ export class Describer {
   readonly #ids: PciIds;
   readonly #pci = new Map<string, PciFacts>();
   readonly #others = new Map<string, OtherFacts>();
+  #shorten: Shorten | undefined;
 
   constructor(snapshot: Snapshot, ids: PciIds) {
     this.snapshot = snapshot;
@@ -50,6 +53,12 @@ export class Describer {
       Boolean,
     );
     return [name, what.join(': ')].filter(Boolean).join(' ');
+  }
+
+  /** The same with a short address where the machine has only domain 0. */
+  shortTitle(name: string): string {
+    this.#shorten ??= shortener(this.snapshot);
+    return this.#shorten(name) + this.title(name).slice(name.length);
   }
 
   /** Name of the board or card maker's product, where ids and a pci.ids tell it. */

@@ -36,12 +36,12 @@ function missing(snapshot: Snapshot): IommuState['missing'] {
   const tables = ['DMAR', 'IVRS', 'VIOT', 'IORT'].filter((name) => name in snapshot.acpi);
   const found: IommuState['missing'] = [];
 
-  if (tables.length === 0 && snapshot.iommus?.length === 0 && !hasIommuFunction(snapshot)) {
+  if (tables.length === 0 && (snapshot.iommus?.length ?? 0) === 0 && !hasIommuFunction(snapshot)) {
     found.push(
       maker === 'intel' || maker === 'amd'
         ? {
             what: 'firmware',
-            detail: `the firmware shows no IOMMU (no ${maker === 'intel' ? 'DMAR' : 'IVRS'} table was seen)`,
+            detail: `no IOMMU shows in the firmware (no ${maker === 'intel' ? 'DMAR' : 'IVRS'} table was seen)`,
             remedy: `switch on ${maker === 'intel' ? 'VT-d' : 'IOMMU (AMD-Vi)'} in the firmware setup; a virtual machine needs one from its host`,
           }
         : {

@@ -99,3 +99,12 @@ export function wrap(text: string, output: Output, indent = '', hang = indent): 
   lines.push(line);
   return lines.join('\n') + '\n';
 }
+
+/** The name of a device for reading: address and what it is. */
+export type Title = (name: string) => string;
+
+/** One line with the name of a device, cut where the terminal ends. */
+export function titleLine(name: string, title: Title, out: Output, indent = ''): string {
+  const text = indent + title(name);
+  return `${out.width === undefined ? text : cut(text, out.width, out.unicode)}\n`;
+}

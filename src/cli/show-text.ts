@@ -2,16 +2,16 @@
 
 import { acsBecause } from '../advise/acs-words.ts';
 import type { ShowDevice, ShowGroup, ShowReport } from '../advise/report.ts';
-import { type Output, wrap } from './output.ts';
+import { type Output, type Title, titleLine, wrap } from './output.ts';
 
-export function showText(report: ShowReport, out: Output, title: (name: string) => string): string {
+export function showText(report: ShowReport, out: Output, title: Title): string {
   return [
     ...report.groups.map((group) => groupText(group, out, title)),
     ...report.devices.map((device) => deviceText(device, out, title)),
   ].join('\n');
 }
 
-function groupText(group: ShowGroup, out: Output, title: (name: string) => string): string {
+function groupText(group: ShowGroup, out: Output, title: Title): string {
   const { bold } = out.colors;
   const name = group.name === undefined ? '' : ` "${group.name}"`;
   const source = group.source === 'predicted' ? ', as the rules would form it' : '';
@@ -29,7 +29,7 @@ function groupText(group: ShowGroup, out: Output, title: (name: string) => strin
   ].join('');
 }
 
-function deviceText(d: ShowDevice, out: Output, title: (name: string) => string): string {
+function deviceText(d: ShowDevice, out: Output, title: Title): string {
   const { device } = d;
   const rows: [string, string | undefined][] = [
     [
@@ -60,7 +60,7 @@ function deviceText(d: ShowDevice, out: Output, title: (name: string) => string)
     ['path', d.path],
   ];
   return [
-    `${out.colors.bold(title(device.address))}\n`,
+    out.colors.bold(titleLine(device.address, title, out)),
     ...rows.flatMap(([name, value]) =>
       value ? [field(name, out.unicode ? value : value.replaceAll('←', '<-'), out)] : [],
     ),

@@ -1,38 +1,29 @@
 /** `why` for reading. */
 
-import type { DeviceLine, WhyDevice, WhyReport } from '../advise/report.ts';
-import type { shortener } from '../advise/shorten.ts';
-import { type Output, wrap } from './output.ts';
+import type { WhyDevice, WhyReport } from '../advise/report.ts';
+import { type Output, type Title, titleLine, wrap } from './output.ts';
 
-export function whyText(
-  report: WhyReport,
-  out: Output,
-  shorten: ReturnType<typeof shortener>,
-  title: (name: string) => string,
-): string {
+export function whyText(report: WhyReport, out: Output, title: Title): string {
   const { bold, green, red } = out.colors;
   if (report.pair !== undefined) {
     const [a, b] = report.devices as [WhyDevice, WhyDevice];
     const answer = report.pair.share ? red('share a group') : green('do not share a group');
     return [
-      `${named(a.device, shorten, title)}\n${named(b.device, shorten, title)}\n\n`,
+      titleLine(a.device.address, title, out),
+      titleLine(b.device.address, title, out),
+      '\n',
       `${bold('They')} ${bold(answer)}${groupsOf(a, b)}.\n`,
       ...report.pair.because.map((line) => wrap(`- ${line}`, out, '  ', '    ')),
       ...kernelDisagrees(a, out),
       ...kernelDisagrees(b, out),
     ].join('');
   }
-  return report.devices.map((device) => one(device, out, shorten, title)).join('\n');
+  return report.devices.map((device) => one(device, out, title)).join('\n');
 }
 
-function one(
-  why: WhyDevice,
-  out: Output,
-  shorten: (name: string) => string,
-  title: (name: string) => string,
-): string {
+function one(why: WhyDevice, out: Output, title: Title): string {
   const { bold } = out.colors;
-  const parts = [`${named(why.device, shorten, title)}\n\n`];
+  const parts = [titleLine(why.device.address, title, out), '\n'];
   if (why.group === null) {
     parts.push(wrap(`${bold('It is in no group.')} ${why.noGroup ?? ''}`, out), ...kernelDisagrees(why, out));
     return parts.join('');
@@ -42,7 +33,7 @@ function one(
   parts.push(
     others.length === 0
       ? `${bold(`Group ${id}`)}, alone.\n`
-      : `${bold(`Group ${id}`)}, with\n${others.map((name) => `  ${named({ address: name } as DeviceLine, shorten, title)}\n`).join('')}`,
+      : `${bold(`Group ${id}`)}, with\n${others.map((name) => titleLine(name, title, out, '  ')).join('')}`,
   );
   parts.push(
     `\n${bold('How it came there')}\n`,
@@ -81,12 +72,4 @@ function groupsOf(a: WhyDevice, b: WhyDevice): string {
   return left === right
     ? ` (${a.kernelGroup?.id ?? left})`
     : ` (${a.kernelGroup?.id ?? left} and ${b.kernelGroup?.id ?? right})`;
-}
-
-function named(
-  device: DeviceLine,
-  shorten: (name: string) => string,
-  title: (name: string) => string,
-): string {
-  return title(device.address).replace(device.address, shorten(device.address));
 }

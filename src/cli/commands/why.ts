@@ -1,7 +1,6 @@
 /** `ringfence why` */
 
 import { selectDevice } from '../../advise/select.ts';
-import { shortener } from '../../advise/shorten.ts';
 import { whyReport } from '../../advise/why.ts';
 import { InputError } from '../../kernel/errors.ts';
 import { boot } from '../../machine/boot.ts';
@@ -18,9 +17,7 @@ export async function run({ operands, flags, context }: Call): Promise<number> {
     throw new InputError('ringfence why', 'expects two different devices');
   const describer = context.describer(snapshot);
   const report = whyReport(describer, machine, names);
-  context.print(report, (_, out) =>
-    whyText(report, out, shortener(snapshot), (name) => describer.title(name)),
-  );
+  context.print(report, (_, out) => whyText(report, out, (name) => describer.shortTitle(name)));
   if (report.devices.some((device) => !device.certain)) return EXIT.cannotTell;
   return report.pair?.share === false ? EXIT.no : EXIT.yes;
 }
