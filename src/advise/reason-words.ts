@@ -18,6 +18,29 @@ export function reasonWords(reason: Reason, shorten: Shorten): string[] {
   return lines;
 }
 
+/** The step by which a device joined another's group, as one short clause; nothing for one that began its group. */
+export function joinWords(reason: Reason, shorten: Shorten): string | undefined {
+  if (reason.joined === null) return undefined;
+  const through = shorten(reason.joined.through);
+  const step = reason.steps.findLast((candidate) => candidate.step === reason.joined?.step);
+  switch (step?.step) {
+    case 'climb':
+      return step.blockedBy.device === step.bridge
+        ? `behind ${through}, which does not isolate: ${acsBecause(step.blockedBy)}`
+        : `behind ${through}, whose way up does not isolate because of ${shorten(step.blockedBy.device)}: ${acsBecause(step.blockedBy)}`;
+    case 'alias':
+      return `behind ${through}, under whose requester id its DMA appears`;
+    case 'alias-partner':
+      return `uses the requester id of ${through}, or ${through} its${quirkWords(step.quirk)}`;
+    case 'function':
+      return step.device === reason.device
+        ? `a function of the device of ${through}, with nothing between them: ${acsBecause(step.own)}`
+        : `behind ${shorten(step.device)}, a function of the device of ${through}, with nothing between them: ${acsBecause(step.own)}`;
+    default:
+      return `together with ${through}`;
+  }
+}
+
 function outcomeWords(reason: Reason, shorten: Shorten): string {
   if (reason.joined === null)
     return 'No group to join was found on the way, so it has one of its own making.';

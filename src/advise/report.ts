@@ -96,6 +96,8 @@ export interface WhyDevice {
   reason?: Reason;
   /** The chain in words, a sentence a step. */
   because: string[];
+  /** How the other members came to it, those with one cause together; whoever began the group is not listed. */
+  others: { devices: string[]; because: string }[];
   /** What would change it. */
   changes: Change[];
   certain: boolean;

@@ -1,11 +1,10 @@
 /** Why a device is in its group, and why two devices share one or do not. */
 
-import type { Reason, Step } from '../iommu/grouping/reason.ts';
 import type { Machine } from '../machine/machine.ts';
 import { acsBecause } from './acs-words.ts';
 import { changesFor } from './changes.ts';
 import { type Describer, sortNames } from './describe.ts';
-import { reasonWords } from './reason-words.ts';
+import { joinWords, reasonWords, type Shorten } from './reason-words.ts';
 import { REPORT_VERSION, type WhyDevice, type WhyPair, type WhyReport } from './report.ts';
 import { shortener } from './shorten.ts';
 
@@ -38,9 +37,24 @@ function whyDevice(describer: Describer, machine: Machine, name: string): WhyDev
     ...(noGroup !== undefined && { noGroup }),
     ...(reason !== undefined && { reason }),
     because: reason === undefined ? [] : reasonWords(reason, shorten),
+    others: othersWords(machine, name, shorten),
     changes: changesFor(machine, name),
     certain: machine.certain(name),
   };
+}
+
+/** How each other member came to the group, those with the same cause together. */
+function othersWords(machine: Machine, name: string, shorten: Shorten): WhyDevice['others'] {
+  const causes = new Map<string, string[]>();
+  for (const member of sortNames(machine.groupOf(name)?.devices ?? [])) {
+    const reason = member === name ? undefined : machine.reason(member);
+    const because = reason && joinWords(reason, shorten);
+    if (because === undefined) continue;
+    const same = causes.get(because);
+    if (same === undefined) causes.set(because, [member]);
+    else same.push(member);
+  }
+  return [...causes].map(([because, devices]) => ({ devices, because }));
 }
 
 function whyPair(describer: Describer, machine: Machine, a: string, b: string): WhyPair {
@@ -60,9 +74,8 @@ function whyPair(describer: Describer, machine: Machine, a: string, b: string): 
   const chain = joinPath(machine, a, b);
   const because = chain.flatMap((name) => {
     const reason = machine.reason(name);
-    return reason === undefined || reason.joined === null
-      ? []
-      : [`${shorten(name)}: ${joinWords(reason, shorten)}`];
+    const words = reason && joinWords(reason, shorten);
+    return words === undefined ? [] : [`${shorten(name)}: ${words}`];
   });
   return { share: true, because };
 }
@@ -75,6 +88,7 @@ function joinPath(machine: Machine, a: string, b: string): string[] {
   return [...up.slice(0, up.indexOf(meeting)), ...down.slice(0, down.indexOf(meeting)).reverse()];
 }
 
+/** A device, the one it joined, the one that joined, and so on to the one that began the group. */
 function ancestry(machine: Machine, name: string): string[] {
   const chain = [name];
   for (let at: string | undefined = name; at !== undefined; ) {
@@ -85,34 +99,26 @@ function ancestry(machine: Machine, name: string): string[] {
   return chain;
 }
 
-/** The decisive sentence of a device that joined another's group. */
-function joinWords(reason: Reason, shorten: (name: string) => string): string {
-  return reasonWords({ ...reason, steps: reason.steps.filter(decides), assumed: [] }, shorten).join(' ');
-}
-
-const decides = (step: Step): boolean =>
-  step.step !== 'isolated-above' &&
-  step.step !== 'root-bus' &&
-  !(step.step === 'function' && step.sibling === undefined);
-
-/** What ended a device's way up, and so keeps others out of its group. */
-function separation(machine: Machine, name: string, shorten: (name: string) => string): string {
-  const reason = machine.reason(name);
-  const last = reason?.steps.findLast((step) => step.step === 'isolated-above' || step.step === 'root-bus');
-  const own = reason?.steps.findLast((step) => step.step === 'function');
+/** What ended the way up of whoever began the device's group, and so keeps others out of it. */
+function separation(machine: Machine, name: string, shorten: Shorten): string {
+  const chain = ancestry(machine, name);
+  const founder = chain.at(-1)!;
+  const steps = machine.reason(founder)?.steps ?? [];
+  const last = steps.findLast((step) => step.step === 'isolated-above' || step.step === 'root-bus');
+  const own = steps.findLast((step) => step.step === 'function');
   const parts: string[] = [];
   if (last?.step === 'isolated-above') {
-    const nearest = last.path[0];
-    parts.push(
-      `${shorten(last.bridge)} above it isolates${nearest === undefined ? '' : ` (${acsBecause(nearest)})`}`,
-    );
+    const [nearest] = last.path;
+    const why = nearest === undefined ? '' : ` (${acsBecause(nearest)})`;
+    parts.push(`${shorten(last.bridge)} above ${shorten(founder)} isolates${why}`);
   } else if (last?.step === 'root-bus') {
-    parts.push(`${last.device === name ? 'it' : shorten(last.device)} sits on a root bus`);
+    parts.push(`${shorten(last.device)} sits on a root bus`);
   }
-  if (own?.step === 'function' && own.own.enabled)
-    parts.push(`it is kept apart from its sibling functions (${acsBecause(own.own)})`);
-  const joined = reason?.joined;
-  const group = machine.groupOf(name);
-  const where = joined ? ` It belongs with ${shorten(joined.through)}.` : '';
-  return `${shorten(name)} is in group ${group?.id}: ${parts.join(', and ') || 'nothing merges it with others'}.${where}`;
+  if (own?.step === 'function' && own.own.enabled) {
+    parts.push(`${shorten(own.device)} is kept apart from its sibling functions (${acsBecause(own.own)})`);
+  }
+  const group = `${shorten(name)} is in group ${machine.groupOf(name)?.id}`;
+  const begins =
+    chain.length === 1 ? '' : `, which it joined through ${chain.slice(1).map(shorten).join(', ')}`;
+  return `${group}${begins}: ${parts.join(', and ') || 'nothing merges it with others'}.`;
 }

@@ -23,6 +23,7 @@ export function whyText(report: WhyReport, out: Output, title: Title): string {
 
 function one(why: WhyDevice, out: Output, title: Title): string {
   const { bold } = out.colors;
+  const short = (name: string): string => title(name).split(' ')[0]!;
   const parts = [titleLine(why.device.address, title, out), '\n'];
   if (why.group === null) {
     parts.push(wrap(`${bold('It is in no group.')} ${why.noGroup ?? ''}`, out), ...kernelDisagrees(why, out));
@@ -39,6 +40,14 @@ function one(why: WhyDevice, out: Output, title: Title): string {
     `\n${bold('How it came there')}\n`,
     ...why.because.map((line, index) => wrap(line, out, `  ${index + 1}. `, '     ')),
   );
+  if (why.others.length > 0) {
+    parts.push(
+      `\n${bold('How the others came to it')}\n`,
+      ...why.others.map(({ devices, because }) =>
+        wrap(`- ${devices.map(short).join(' ')}: ${because}`, out, '  ', '    '),
+      ),
+    );
+  }
   if (why.changes.length > 0) {
     parts.push(
       `\n${bold('What would change it')}\n`,

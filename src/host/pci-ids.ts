@@ -10,7 +10,7 @@ const PLACES = ['/usr/share/misc/pci.ids', '/usr/share/hwdata/pci.ids'];
 export function readPciIds(places: readonly string[] = PLACES): PciIds {
   for (const place of places) {
     try {
-      return new PciIds(readFileSync(place, 'utf8'));
+      return new PciIds(readFileSync(place));
     } catch {
       // Not here: the next place, and numbers in the end.
     }
