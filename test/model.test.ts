@@ -43,7 +43,9 @@ const mutation = fc.record({
   physfn: fc.option(fc.nat()),
 });
 
-function mutate(snapshot: Snapshot, changes: fc.TypeOfArb<typeof mutation>[], cmdline: string): Snapshot {
+type Mutation = typeof mutation extends fc.Arbitrary<infer T> ? T : never;
+
+function mutate(snapshot: Snapshot, changes: Mutation[], cmdline: string): Snapshot {
   const copy = structuredClone(snapshot);
   copy.kernel.cmdline = `${copy.kernel.cmdline ?? ''} ${cmdline}`;
   for (const change of changes) {
