@@ -5,6 +5,7 @@ import { KernelError } from '../kernel/errors.ts';
 import { Mutex } from '../kernel/lock.ts';
 import { NotifierChain } from '../kernel/notifier.ts';
 import { Referenced } from '../kernel/reference.ts';
+import { SmallMap } from '../kernel/small-map.ts';
 import type { GroupContext } from './context.ts';
 import type { DeviceIommu } from './device-state.ts';
 import type { Group } from './group.ts';
@@ -17,7 +18,7 @@ export abstract class GroupMembers extends Referenced {
   protected readonly context: GroupContext;
   protected readonly lock: Mutex;
   /** In order of arrival, each with the name of its link in `devices/`. */
-  protected readonly members = new Map<Device, string>();
+  protected readonly members = new SmallMap<Device, string>();
   readonly #directory: GroupDirectory;
   #name: string | undefined;
   #iommudata: unknown;

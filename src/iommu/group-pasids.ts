@@ -16,11 +16,11 @@ export interface AttachHandle {
 
 export abstract class GroupPasids extends GroupDefault {
   /** Attachments by PASID; `undefined` holds the place of an attachment made without a handle. */
-  readonly #pasids = new Map<number, AttachHandle | undefined>();
+  #pasids: Map<number, AttachHandle | undefined> | undefined;
 
   /** Whether anything is attached under a PASID or with a handle (`!xa_empty`). */
   get hasPasids(): boolean {
-    return this.#pasids.size > 0;
+    return this.#pasids !== undefined && this.#pasids.size > 0;
   }
 
   /**
@@ -36,7 +36,7 @@ export abstract class GroupPasids extends GroupDefault {
     try {
       this.attachLocked(domain);
     } catch (error) {
-      this.#pasids.delete(NO_PASID);
+      this.#pasids?.delete(NO_PASID);
       throw error;
     }
   }
@@ -46,7 +46,7 @@ export abstract class GroupPasids extends GroupDefault {
     this.alive('detaching a domain');
     using _ = this.lock.hold('iommu_detach_group_handle');
     this.setCoreDomain();
-    this.#pasids.delete(NO_PASID);
+    this.#pasids?.delete(NO_PASID);
   }
 
   /**
@@ -61,8 +61,8 @@ export abstract class GroupPasids extends GroupDefault {
     using _ = this.lock.hold('iommu_replace_group_handle');
     if (handle) handle.domain = domain;
     this.setDomain(domain);
-    if (handle) this.#pasids.set(NO_PASID, handle);
-    else this.#pasids.delete(NO_PASID);
+    if (handle) this.#table().set(NO_PASID, handle);
+    else this.#pasids?.delete(NO_PASID);
   }
 
   /**
@@ -72,7 +72,7 @@ export abstract class GroupPasids extends GroupDefault {
    * @throws KernelError ENOENT no handle there, EBUSY it is of a domain of another type
    */
   attachHandleGet(pasid: number, type?: DomainType): AttachHandle {
-    const handle = this.#pasids.get(pasid);
+    const handle = this.#pasids?.get(pasid);
     if (handle === undefined) throw new KernelError('ENOENT', this.describe(), `no handle at PASID ${pasid}`);
     // Type 0 means any to the kernel, so a handle can never be asked for as BLOCKED.
     if (type && handle.domain?.type !== type) {
@@ -126,7 +126,7 @@ export abstract class GroupPasids extends GroupDefault {
       }
     } catch (error) {
       this.#removePasid(done, pasid, domain);
-      this.#pasids.delete(pasid);
+      this.#pasids?.delete(pasid);
       throw error;
     }
   }
@@ -136,7 +136,7 @@ export abstract class GroupPasids extends GroupDefault {
     this.alive('detaching a PASID');
     using _ = this.lock.hold('iommu_detach_device_pasid');
     this.#removePasid(this.#pasidCapable(), pasid, domain);
-    this.#pasids.delete(pasid);
+    this.#pasids?.delete(pasid);
   }
 
   #pasidCapable(): Device[] {
@@ -150,9 +150,15 @@ export abstract class GroupPasids extends GroupDefault {
 
   /** `xa_insert`. */
   #insert(pasid: number, handle: AttachHandle | undefined): void {
-    if (this.#pasids.has(pasid)) {
+    if (this.#pasids?.has(pasid)) {
       throw new KernelError('EBUSY', this.describe(), `something is attached at PASID ${pasid} already`);
     }
-    this.#pasids.set(pasid, handle);
+    this.#table().set(pasid, handle);
+  }
+
+  /** Few groups ever have one. */
+  #table(): Map<number, AttachHandle | undefined> {
+    this.#pasids ??= new Map();
+    return this.#pasids;
   }
 }

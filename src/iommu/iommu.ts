@@ -47,7 +47,7 @@ export class Iommu extends DeviceProbe implements GroupContext {
   readonly #buses = new BusWatch(
     {
       name: 'the IOMMU core',
-      added: (device) => this.probeDevice(device),
+      added: (device) => this.deviceAdded(device),
       removed: (device) => this.deviceRemoved(device),
     },
     (device) => this.groupOf(device),

@@ -34,6 +34,11 @@ export abstract class DeviceProbe extends DeviceCalls {
     if (this.#probe(device)) this.instanceOf(device)?.driver.probeFinalize?.(device);
   }
 
+  /** BUS_NOTIFY_ADD_DEVICE. Before any IOMMU is there nothing can come of it; its registration walks the bus. */
+  deviceAdded(device: Device): void {
+    if (this.registered.size > 0) this.probeDevice(device);
+  }
+
   /** `iommu_release_device`: the device leaves its group, if it is in one. */
   releaseDevice(device: Device): void {
     this.groupOf(device)?.removeDevice(device);

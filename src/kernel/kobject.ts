@@ -7,6 +7,7 @@
 
 import { KernelError } from './errors.ts';
 import { Referenced, type ReferenceTracker } from './reference.ts';
+import { SmallMap } from './small-map.ts';
 
 /** A sysfs file. Without `show` or `store`, reading or writing it is EIO. */
 export interface Attribute {
@@ -42,7 +43,7 @@ export class Kobject extends Referenced {
   readonly ktype: Ktype | undefined;
   #name: string;
   #parent: Kobject | undefined;
-  #entries: Map<string, Entry> | undefined;
+  #entries: SmallMap<string, Entry> | undefined;
   #inSysfs = true;
   /** Where the directory was, once deletion has cut it off from its parent. */
   #deletedFrom: string | undefined;
@@ -191,7 +192,7 @@ export class Kobject extends Referenced {
   }
 
   #put(name: string, entry: Entry): void {
-    this.#entries ??= new Map();
+    this.#entries ??= new SmallMap();
     this.#entries.set(name, entry);
   }
 

@@ -16,6 +16,7 @@ export function functionInit(device: PciFacts): PciFunctionInit {
     revision: device.revision,
     path: device.path,
     physfn: device.physfn,
+    // Not the one the facts were decoded from: this one stays text, unless a quirk asks it.
     config: configOf(device),
     untrusted: device.removable === 'removable',
   };

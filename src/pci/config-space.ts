@@ -8,7 +8,8 @@ export const EXTENDED_SPACE = 4096;
 export const CONVENTIONAL_SPACE = 256;
 
 export class ConfigSpace {
-  readonly #bytes: Uint8Array;
+  /** Bytes, or the hex text of a recording until somebody asks: most spaces are decoded once and kept for nobody. */
+  #content: Uint8Array | string;
   /** How many bytes were read; the space may be longer. */
   readonly read: number;
   /** Length of the space as the kernel knows it (`cfg_size`: 256 or 4096), where that is known. */
@@ -16,7 +17,7 @@ export class ConfigSpace {
 
   /** @param read how far the reader came; bytes between the end of `bytes` and `read` are zero */
   constructor(bytes: Uint8Array, read: number = bytes.length, size?: number) {
-    this.#bytes = bytes;
+    this.#content = bytes;
     this.read = Math.min(Math.max(read, 0), EXTENDED_SPACE);
     this.size = size;
   }
@@ -28,11 +29,13 @@ export class ConfigSpace {
   static fromHex(text: string, read?: number, size?: number, place = 'config'): ConfigSpace {
     if (text.length > EXTENDED_SPACE * 2) throw new InputError(place, 'more than 4096 bytes');
     if (text.length % 2 !== 0 || !/^[0-9a-f]*$/i.test(text)) throw new InputError(place, 'not hex bytes');
-    return new ConfigSpace(new Uint8Array(Buffer.from(text, 'hex')), read ?? text.length / 2, size);
+    const space = new ConfigSpace(NOTHING, read ?? text.length / 2, size);
+    space.#content = text;
+    return space;
   }
 
   byte(at: number): number | undefined {
-    return at >= 0 && at < this.read ? (this.#bytes[at] ?? 0) : undefined;
+    return at >= 0 && at < this.read ? (this.#bytes()[at] ?? 0) : undefined;
   }
 
   /** 16 bits, little endian. */
@@ -51,8 +54,16 @@ export class ConfigSpace {
 
   /** Every byte that was read is ff: the function did not answer (asleep, gone, not decoded). */
   get silent(): boolean {
-    if (this.read === 0 || this.#bytes.length < this.read) return false;
-    for (let at = 0; at < this.read; at++) if (this.#bytes[at] !== 0xff) return false;
+    const bytes = this.#bytes();
+    if (this.read === 0 || bytes.length < this.read) return false;
+    for (let at = 0; at < this.read; at++) if (bytes[at] !== 0xff) return false;
     return true;
   }
+
+  #bytes(): Uint8Array {
+    if (typeof this.#content === 'string') this.#content = Buffer.from(this.#content, 'hex');
+    return this.#content;
+  }
 }
+
+const NOTHING = new Uint8Array(0);

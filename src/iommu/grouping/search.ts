@@ -67,7 +67,8 @@ export class GroupSearch<G> {
     return {
       device: this.#device.name,
       policy: this.#policy,
-      steps: this.steps,
+      // A copy has just the length it needs; there is one for every device.
+      steps: [...this.steps],
       joined,
       assumed: [...this.#assumed],
     };
