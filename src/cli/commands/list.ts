@@ -11,15 +11,17 @@ export async function run({ flags, context }: Call): Promise<number> {
   const tree = flags.on('tree') && !context.json;
   const predict = flags.on('predict') || policy !== undefined;
 
+  // Reading a configuration space is slow on some machines: no more of it than is shown or decides.
+  const whole = context.json || columns !== undefined;
   if (!predict && !tree) {
     // What most people run most often: the kernel's groups need no model and few files.
-    const snapshot = await context.snapshot(context.json || columns !== undefined ? 'all' : 'names');
+    const snapshot = await context.snapshot(whole ? 'all' : 'names');
     if (hasGroups(snapshot)) {
       context.print(kernelList(context.describer(snapshot)), (report, out) => listText(report, out, columns));
       return EXIT.yes;
     }
   }
-  const snapshot = await context.snapshot();
+  const snapshot = await context.snapshot(whole ? 'all' : 'grouping');
   const describer = context.describer(snapshot);
   const { boot } = await import('../../machine/boot.ts');
   const machine = boot(snapshot, policy === undefined ? {} : { policy });
