@@ -7,13 +7,15 @@
  * - Vital Product Data (capability 03h): configuration space has only a window of an address and a data word. The
  *   data word shows the last word read of the device's part and serial numbers.
  * - MAC addresses and UUIDs on the kernel command line (BOOTIF=, ifname=, ip=, root=UUID=).
+ * - Where things are mounted: UUIDs, and the user's name and the volume's label in /run/media/USER/LABEL. Interfaces
+ *   that udev names after their MAC address (enx…).
  *
  * What stays: vendor-specific capabilities. Their content is not defined, drivers keep registers there, and
  * zeroing them would lose facts (virtio's layout, Intel's ACS words); no serial number is known to be in one. DMI
  * serial numbers and UUIDs are never read at all.
  */
 
-import type { ConfigFacts, PciFacts, Snapshot } from './snapshot.ts';
+import type { ConfigFacts, PciFacts, Snapshot, UsageFacts } from './snapshot.ts';
 
 const SERIAL_NUMBER = 0x0003;
 const VITAL_PRODUCT_DATA = 0x03;
@@ -25,7 +27,27 @@ export function redact(snapshot: Snapshot): Snapshot {
     ...snapshot,
     kernel: cmdline === undefined ? snapshot.kernel : { ...snapshot.kernel, cmdline: redactText(cmdline) },
     devices: snapshot.devices.map(redactDevice),
+    ...(snapshot.usage !== undefined && { usage: snapshot.usage.map(redactUsage) }),
   };
+}
+
+function redactUsage(usage: UsageFacts): UsageFacts {
+  const { detail, through } = usage;
+  return {
+    ...usage,
+    detail: redactPath(detail),
+    ...(through !== undefined && { through: redactPath(through) }),
+  };
+}
+
+/** Folders that desktops name after users and volumes, and the name udev makes of a MAC address. */
+const MEDIA = /^((?:\/run)?\/media)\/.+/;
+const NAMED_AFTER_MAC = /\b(wlx|enx|wwx|slx|ibx)([0-9a-f]{12})\b/gi;
+
+function redactPath(text: string): string {
+  return redactText(text)
+    .replace(NAMED_AFTER_MAC, (_, prefix: string) => prefix + '0'.repeat(12))
+    .replace(MEDIA, '$1/removed');
 }
 
 /** Six hex pairs or more (BOOTIF puts the hardware type in front); and UUIDs. PCI addresses look like neither. */

@@ -138,6 +138,13 @@ const iommu = z.strictObject({
   path: text.optional(),
 });
 
+const usage = z.strictObject({
+  device: address.nullable().describe('null: in use, and through which function cannot be told'),
+  kind: z.enum(['root', 'mount', 'swap', 'volume', 'network', 'route', 'display', 'input']),
+  detail: text,
+  through: text.optional(),
+});
+
 export const snapshotSchema = z
   .strictObject({
     ringfence: z.literal('snapshot'),
@@ -163,6 +170,7 @@ export const snapshotSchema = z
         .refine((hex) => hex.length % 2 === 0, 'half a byte at the end'),
     ),
     deviceOrder: z.array(address).optional(),
+    usage: z.array(usage).max(MOST_DEVICES).optional(),
     notes: z.array(text).optional(),
   })
   .meta({

@@ -38,6 +38,8 @@ export interface Snapshot {
   acpi: Record<string, string>;
   /** Addresses in the order of the kernel's device list (/proc/bus/pci/devices), where recorded. */
   deviceOrder?: string[];
+  /** What the host uses its devices for; `undefined`: not known, as in everything not read from a running machine. */
+  usage?: UsageFacts[];
   /** What the reader had to leave out or could not learn, one line each, for the report. */
   notes?: string[];
 }
@@ -116,4 +118,20 @@ export interface IommuFacts {
   /** VT-d attributes, hex text as sysfs shows them. */
   registers?: Record<string, string>;
   path?: string;
+}
+
+/**
+ * `volume`: part of an array or volume, of which nothing need be mounted. `network`: the default route leads through
+ * it; `route`: another route does. `display`: a monitor is connected. `input`: a keyboard or pointing device.
+ */
+export type UsageKind = 'root' | 'mount' | 'swap' | 'volume' | 'network' | 'route' | 'display' | 'input';
+
+export interface UsageFacts {
+  /** The PCI function it comes through; `null`: in use, and through which function cannot be told. */
+  device: string | null;
+  kind: UsageKind;
+  /** Mount point, swap file, volume, interface of the route, connector, or what kind of input device. */
+  detail: string;
+  /** What hangs from the function: block device, network interface, USB port. */
+  through?: string;
 }

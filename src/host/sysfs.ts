@@ -15,6 +15,7 @@ import { SNAPSHOT_VERSION } from './snapshot.ts';
 import { type DevicePlace, readDevice } from './sysfs-device.ts';
 import { readGroups, readIommus, readOthers } from './sysfs-groups.ts';
 import { readAcpi, readArch, readBoard, readDeviceOrder, readKernel } from './sysfs-machine.ts';
+import { readUsage } from './usage.ts';
 
 /** @throws InputError naming `place` when the tree has no usable PCI device. */
 export function readSysfs(tree: HostTree, place: string, detail: Detail): Snapshot {
@@ -47,6 +48,7 @@ export function readSysfs(tree: HostTree, place: string, detail: Detail): Snapsh
   const kernel = readKernel(tree);
   const arch = readArch(tree, kernel.release);
   const deviceOrder = detail === 'names' ? undefined : readDeviceOrder(tree, devices);
+  const usage = detail === 'all' ? readUsage(tree, notes) : undefined;
   return {
     ringfence: 'snapshot',
     version: SNAPSHOT_VERSION,
@@ -60,6 +62,7 @@ export function readSysfs(tree: HostTree, place: string, detail: Detail): Snapsh
     ...(iommus !== undefined && { iommus }),
     acpi: detail === 'names' ? {} : readAcpi(tree, notes),
     ...(deviceOrder !== undefined && { deviceOrder }),
+    ...(usage !== undefined && { usage }),
     ...notes.field(),
   };
 }

@@ -43,10 +43,11 @@ const FIELDS = [
   'iommus',
   'acpi',
   'deviceOrder',
+  'usage',
   'notes',
 ] as const satisfies readonly (keyof Snapshot)[];
 
-const LISTS: ReadonlySet<string> = new Set(['devices', 'others', 'groups', 'iommus', 'notes']);
+const LISTS: ReadonlySet<string> = new Set(['devices', 'others', 'groups', 'iommus', 'usage', 'notes']);
 
 function list(items: readonly unknown[]): string {
   return items.length === 0 ? '[]' : `[\n${items.map((item) => `    ${compact(item)}`).join(',\n')}\n  ]`;

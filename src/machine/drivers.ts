@@ -29,3 +29,8 @@ const MANAGED_DMA = new Set([
 export function managesDma(driver: string): boolean {
   return MANAGED_DMA.has(driver);
 }
+
+/** Drivers that hand their device to a program: vfio-pci, its variants for single makers, vfio of other buses. */
+export function isVfioDriver(driver: string): boolean {
+  return /(?:^|[-_])vfio(?:[-_]|$)/.test(driver);
+}

@@ -394,6 +394,18 @@ describe('hot-plug', () => {
     expect(topology.add(pciBridge('0000:01:00.0', 2, 2, { type: 6 })).pcieType).toBe(0);
   });
 
+  test('a VF on the bus of its PF goes once when the bridge above both goes', () => {
+    const topology = PciTopology.build([
+      port,
+      pciFunction('0000:01:00.0', {
+        sriov: { enabled: true, numVfs: 1, totalVfs: 1, offset: 0x80, stride: 1 },
+      }),
+      pciFunction('0000:01:10.0'),
+    ]);
+    const gone = topology.remove(topology.find('00:01.0')!).map((device) => device.address);
+    expect(gone).toEqual(['0000:01:10.0', '0000:01:00.0', '0000:00:01.0']);
+  });
+
   test('removal takes VFs and everything below along, children first, and the place can be taken again', () => {
     const topology = PciTopology.build([
       port,

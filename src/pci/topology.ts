@@ -142,6 +142,8 @@ export class PciTopology {
   }
 
   #remove(device: PciDevice, gone: PciDevice[]): void {
+    // A virtual function goes with its physical function, before its turn in the list of the bus.
+    if (this.#byAddress.get(device.address) !== device) return;
     if (!device.isVirtual) {
       for (const bus of [device.pciBus, ...device.pciBus.children]) {
         for (const vf of bus.devices.filter((member) => member.physfn === device)) this.#remove(vf, gone);
