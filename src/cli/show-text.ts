@@ -53,7 +53,7 @@ function deviceText(d: ShowDevice, out: Output, title: Title): string {
     ['below', d.parents.length > 0 ? d.parents.join(' ← ') : undefined],
     ['stable name', d.stableName === device.address ? undefined : d.stableName],
     ['capabilities', d.capabilities.join(', ') || undefined],
-    ['not read', d.unknown.length > 0 ? `${d.unknown.join(', ')} (run as root)` : undefined],
+    ['not known', d.unknown.length > 0 ? d.unknown.join(', ') : undefined],
     ['IOMMU', device.iommu === null ? 'none translates it' : device.iommu],
     ['NUMA node', device.numaNode === undefined ? undefined : String(device.numaNode)],
     ['boot VGA', d.bootVga ? 'yes: the firmware and console use it' : undefined],
