@@ -1,22 +1,7 @@
 /** ACS bits and verdicts in words. */
 
 import type { AcsVerdict } from '../pci/acs.ts';
-
-/** Bit names as lspci prints them, lowest bit first. */
-const BITS = [
-  'SrcValid',
-  'TransBlk',
-  'ReqRedir',
-  'CmpltRedir',
-  'UpstreamFwd',
-  'EgressCtrl',
-  'DirectTrans',
-] as const;
-
-/** Names of the bits set in a capability or control word, in bit order. */
-export function acsBits(word: number): string[] {
-  return BITS.filter((_, bit) => (word & (1 << bit)) !== 0);
-}
+import { acsBitNames } from '../pci/acs-bits.ts';
 
 /** Why a function counts as isolating or not: the part after "it isolates: " or "it does not isolate: ". */
 export function acsBecause(verdict: AcsVerdict): string {
@@ -52,7 +37,7 @@ function capabilityWords(verdict: AcsVerdict): string {
       ? 'its ACS capability offers no bits, which Linux takes as isolated by construction'
       : 'its ACS is on where it is offered';
   }
-  return `ACS is offered but off: ${acsBits(verdict.missing ?? 0).join(', ')}`;
+  return `ACS is offered but off: ${acsBitNames(verdict.missing ?? 0).join(', ')}`;
 }
 
 /** `+` isolates, `-` does not, `?` not known, for marks in trees and tables. */

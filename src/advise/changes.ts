@@ -6,7 +6,7 @@
 import { boot } from '../machine/boot.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { AcsVerdict } from '../pci/acs.ts';
-import { acsBits } from './acs-words.ts';
+import { acsBitNames } from '../pci/acs-bits.ts';
 import type { Shorten } from './reason-words.ts';
 import type { Change } from './report.ts';
 import { shortener } from './shorten.ts';
@@ -73,7 +73,9 @@ function switchOn(at: Case): Change | undefined {
   const wanted = `pci=config_acs=${off.map(configAcs).join(';')}`;
   const after = sizeWith(at, wanted);
   if (after >= at.before) return undefined;
-  const bits = off.map((v) => `${acsBits(v.missing ?? 0).join(' ')} on ${at.shorten(v.device)}`).join(', ');
+  const bits = off
+    .map((v) => `${acsBitNames(v.missing ?? 0).join(' ')} on ${at.shorten(v.device)}`)
+    .join(', ');
   return {
     what: `switch on ${bits}: boot with ${wanted} (Linux 6.11 or newer)${leaves(after)}`,
     effect: 'isolates',

@@ -2,7 +2,7 @@
 
 import { factsOf } from '../host/facts.ts';
 import type { PciFacts, Snapshot } from '../host/snapshot.ts';
-import { acsBits } from './acs-words.ts';
+import { acsBitNames } from '../pci/acs-bits.ts';
 import { type Describer, sortNames } from './describe.ts';
 import { type DiffReport, REPORT_VERSION } from './report.ts';
 
@@ -73,7 +73,7 @@ function acs(device: PciFacts): string | undefined {
   const found = factsOf(device).acs;
   if (found === undefined) return undefined;
   if (found === null) return 'no ACS';
-  return `offers ${acsBits(found.capability).join(' ') || 'nothing'}, on: ${acsBits(found.control).join(' ') || 'nothing'}`;
+  return `offers ${acsBitNames(found.capability).join(' ') || 'nothing'}, on: ${acsBitNames(found.control).join(' ') || 'nothing'}`;
 }
 
 function vfs(device: PciFacts): string | undefined {

@@ -3,10 +3,10 @@
 import { factsOf } from '../host/facts.ts';
 import type { PciFacts } from '../host/snapshot.ts';
 import type { Machine } from '../machine/machine.ts';
+import { acsBitNames } from '../pci/acs-bits.ts';
 import type { PciDevice } from '../pci/device.ts';
 import { type FunctionFacts, PcieType } from '../pci/facts.ts';
 import { resetAnswers } from '../pci/reset.ts';
-import { acsBits } from './acs-words.ts';
 import { type Describer, sortNames } from './describe.ts';
 import { requesterId } from './reason-words.ts';
 import { type AcsShown, REPORT_VERSION, type ShowDevice, type ShowGroup, type ShowReport } from './report.ts';
@@ -157,8 +157,8 @@ function pcieField(facts: FunctionFacts): Pick<ShowDevice, 'pcieType'> {
 
 function acsShown(acs: { capability: number; control: number }): AcsShown {
   return {
-    offered: acsBits(acs.capability),
-    on: acsBits(acs.control),
+    offered: acsBitNames(acs.capability),
+    on: acsBitNames(acs.control),
     capability: word(acs.capability, 4),
     control: word(acs.control, 4),
   };

@@ -1,5 +1,6 @@
 /** lspci's words for capabilities, of all its versions. */
 
+import { ACS_LSPCI_NAMES } from '../pci/acs-bits.ts';
 import { PcieType } from '../pci/facts.ts';
 
 /** Longer words first: "Endpoint" stands in three of them. */
@@ -32,20 +33,10 @@ export function extendedName(words: string): string {
   return 'other';
 }
 
-const ACS_BITS = [
-  'SrcValid',
-  'TransBlk',
-  'ReqRedir',
-  'CmpltRedir',
-  'UpstreamFwd',
-  'EgressCtrl',
-  'DirectTrans',
-];
-
 /** All seven flags, or `undefined` for a line of which part is missing. */
 export function acsWord(line: string): number | undefined {
   let word = 0;
-  for (const [bit, name] of ACS_BITS.entries()) {
+  for (const [bit, name] of ACS_LSPCI_NAMES.entries()) {
     const at = line.indexOf(name);
     const sign = at < 0 ? '' : line[at + name.length];
     if (sign !== '+' && sign !== '-') return undefined;

@@ -3,10 +3,12 @@
 import type { Device } from '../device/device.ts';
 import type { Ida } from '../kernel/ida.ts';
 import type { Kobject } from '../kernel/kobject.ts';
+import type { NotifierChain } from '../kernel/notifier.ts';
 import type { ReferenceTracker } from '../kernel/reference.ts';
 import type { DeviceIommu, DeviceStates } from './device-state.ts';
 import type { DomainType } from './domain.ts';
 import type { Group } from './group.ts';
+import type { GroupEvent } from './group-events.ts';
 import type { Messages } from './messages.ts';
 
 export type PosixCapability = 'CAP_SYS_ADMIN' | 'CAP_SYS_RAWIO';
@@ -17,6 +19,8 @@ export interface GroupContext {
   readonly groupsDir: Kobject;
   readonly groups: Map<number, Group>;
   readonly states: DeviceStates;
+  /** Hears of all groups what the listeners of each hear of theirs. */
+  readonly groupNotifier: NotifierChain<GroupEvent>;
   readonly messages: Messages;
   readonly tracker: ReferenceTracker | undefined;
   /** `iommu_def_domain_type`. */

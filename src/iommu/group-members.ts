@@ -184,7 +184,9 @@ export abstract class GroupMembers extends Referenced {
 
   /** Tells the listeners; their answers change nothing. */
   announce(action: GroupAction, device: Device): void {
-    this.#listeners?.call({ action, device, group: this.asGroup() });
+    const event: GroupEvent = { action, device, group: this.asGroup() };
+    this.#listeners?.call(event);
+    this.context.groupNotifier.call(event);
   }
 
   /**

@@ -10,6 +10,7 @@ import type { Device } from '../device/device.ts';
 import { KernelError } from '../kernel/errors.ts';
 import { Ida } from '../kernel/ida.ts';
 import type { Kobject } from '../kernel/kobject.ts';
+import { NotifierChain } from '../kernel/notifier.ts';
 import type { ReferenceTracker } from '../kernel/reference.ts';
 import type { Sysfs } from '../kernel/sysfs.ts';
 import { PciDevice } from '../pci/device.ts';
@@ -18,6 +19,7 @@ import type { GroupContext, PosixCapability } from './context.ts';
 import { DomainType } from './domain.ts';
 import type { IommuInstance } from './driver.ts';
 import { Group } from './group.ts';
+import type { GroupEvent } from './group-events.ts';
 import { InstanceDirectory } from './instance-sysfs.ts';
 import { type Message, Messages } from './messages.ts';
 import { DeviceProbe } from './probe.ts';
@@ -40,6 +42,8 @@ export class Iommu extends DeviceProbe implements GroupContext {
   readonly groupsDir: Kobject;
   /** By number, in the order they were allocated. */
   readonly groups = new Map<number, Group>();
+  /** Listeners here hear the six events of every group's devices, groups to come included. */
+  readonly groupNotifier = new NotifierChain<GroupEvent>('notifiers of all groups');
   readonly messages: Messages;
   readonly tracker: ReferenceTracker | undefined;
   readonly #options: IommuOptions;

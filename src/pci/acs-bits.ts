@@ -19,9 +19,18 @@ export const Acs = {
 /** What IOMMU grouping asks for (`REQ_ACS_FLAGS`). */
 export const REQ_ACS_FLAGS = Acs.SV | Acs.RR | Acs.CR | Acs.UF;
 
-/** Short names of the bits set, lowest first: `['SV', 'RR']`. */
-export function acsBitNames(bits: number): string[] {
-  return Object.entries(Acs)
-    .filter(([, bit]) => (bits & bit) !== 0)
-    .map(([name]) => name);
+/** The names lspci prints, lowest bit first. */
+export const ACS_LSPCI_NAMES = [
+  'SrcValid',
+  'TransBlk',
+  'ReqRedir',
+  'CmpltRedir',
+  'UpstreamFwd',
+  'EgressCtrl',
+  'DirectTrans',
+] as const;
+
+/** Names of the bits set in a capability or control word, lowest first: `['SrcValid', 'ReqRedir']`. */
+export function acsBitNames(word: number): string[] {
+  return ACS_LSPCI_NAMES.filter((_, bit) => (word & (1 << bit)) !== 0);
 }

@@ -1,11 +1,10 @@
 /** AMD-Vi: IOMMUs of the IVRS table, the ids they translate, and what their driver asks for. */
 
 import type { Device } from '../../device/device.ts';
-import { InputError } from '../../kernel/errors.ts';
 import { PciDevice } from '../../pci/device.ts';
 import type { IommuDriver } from '../driver.ts';
-import { bytesOfHex } from '../firmware/acpi-table.ts';
-import { type Ivrs, parseIvrs } from '../firmware/ivrs.ts';
+import { parseIvrs } from '../firmware/ivrs.ts';
+import { readTable } from '../firmware/read-table.ts';
 import { AmdDriver, AmdTables } from './amdvi-driver.ts';
 import { type DetectedIommu, type DetectInput, type Found, forcesStrict, register } from './input.ts';
 import { byFirstGroup } from './linked.ts';
@@ -61,7 +60,7 @@ class AmdUnit implements DetectedIommu {
 export function detectAmd(input: DetectInput): Found {
   const found: Found = { instances: [], notes: [] };
   if (!isOn(input)) return found;
-  const ivrs = readIvrs(input, found.notes);
+  const ivrs = readTable(input.acpi, 'IVRS', parseIvrs, found.notes);
   if (ivrs === undefined) return { ...found, instances: linkedUnits(input, found.notes) };
   if (ivrs.refused !== undefined) {
     found.notes.push(`IVRS: the kernel does not use this table: ${ivrs.refused}`);
@@ -88,7 +87,7 @@ export function amdDetected({ acpi, topology, commandLine }: DetectInput): boole
 export function ivrsAliasTable(
   acpi: Readonly<Record<string, string>>,
 ): ((segment: number, requesterId: number) => number) | undefined {
-  const ivrs = readIvrs({ acpi }, []);
+  const ivrs = readTable(acpi, 'IVRS', parseIvrs);
   if (ivrs === undefined) return undefined;
   const tables = new AmdTables(ivrs);
   return (segment, requesterId) => tables.segment(segment)?.aliasOf(requesterId) ?? requesterId;
@@ -101,20 +100,6 @@ function isOn(input: DetectInput): boolean {
   if (!amdDetected(input)) return false;
   if (assumeOn) return true;
   return !commandLine.iommu.off && !commandLine.amdIommu.off && iommus === undefined;
-}
-
-function readIvrs({ acpi }: Pick<DetectInput, 'acpi'>, notes: string[]): Ivrs | undefined {
-  const hex = acpi.IVRS;
-  if (hex === undefined) return undefined;
-  try {
-    const ivrs = parseIvrs(bytesOfHex('IVRS', hex));
-    notes.push(...ivrs.notes.map((note) => `IVRS: ${note}`));
-    return ivrs;
-  } catch (error) {
-    if (!(error instanceof InputError)) throw error;
-    notes.push(error.message);
-    return undefined;
-  }
 }
 
 function tableUnits(input: DetectInput, tables: AmdTables, notes: string[]): DetectedIommu[] {

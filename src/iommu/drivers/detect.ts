@@ -1,8 +1,7 @@
 /** Which IOMMUs a machine has, in the order they are registered. */
 
-import { InputError } from '../../kernel/errors.ts';
-import { bytesOfHex } from '../firmware/acpi-table.ts';
-import { type Dmar, parseDmar } from '../firmware/dmar.ts';
+import { parseDmar } from '../firmware/dmar.ts';
+import { readTable } from '../firmware/read-table.ts';
 import { AMD_NAME, amdDetected, detectAmd } from './amdvi.ts';
 import { detectGeneric } from './generic-hardware.ts';
 import { anyRecorded, type DetectInput, type Found } from './input.ts';
@@ -57,16 +56,6 @@ export function requestsAcs(input: DetectInput): boolean | undefined {
 
 /** `dmar_platform_optin`: firmware wants DMA protection, so ACS is asked for even if VT-d stays off. */
 function dmarOptsIn(acpi: Readonly<Record<string, string>>): boolean {
-  const dmar = dmarOf(acpi);
+  const dmar = readTable(acpi, 'DMAR', parseDmar);
   return dmar !== undefined && dmar.refused === undefined && dmar.optIn;
-}
-
-function dmarOf(acpi: Readonly<Record<string, string>>): Dmar | undefined {
-  if (acpi.DMAR === undefined) return undefined;
-  try {
-    return parseDmar(bytesOfHex('DMAR', acpi.DMAR));
-  } catch (error) {
-    if (error instanceof InputError) return undefined;
-    throw error;
-  }
 }

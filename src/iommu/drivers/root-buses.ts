@@ -1,10 +1,9 @@
 /** What firmware tables tell of the order in which the kernel scanned the root buses. */
 
-import { InputError } from '../../kernel/errors.ts';
 import { formatBus } from '../../pci/address.ts';
-import { bytesOfHex } from '../firmware/acpi-table.ts';
 import { parseDmar } from '../firmware/dmar.ts';
 import { parseIvrs, unitsOfIvrs } from '../firmware/ivrs.ts';
+import { readTable } from '../firmware/read-table.ts';
 
 /**
  * Buses in the order the tables name them, `0000:00`; those that are no root buses do not matter to whoever asks.
@@ -29,20 +28,4 @@ export function rootBusOrder(acpi: Readonly<Record<string, string>>): string[] {
     }
   }
   return [...order];
-}
-
-/** A table as far as it can be read; bad ones are told of elsewhere. */
-function readTable<T>(
-  acpi: Readonly<Record<string, string>>,
-  signature: string,
-  parse: (bytes: Uint8Array) => T,
-): T | undefined {
-  const hex = acpi[signature];
-  if (hex === undefined) return undefined;
-  try {
-    return parse(bytesOfHex(signature, hex));
-  } catch (error) {
-    if (error instanceof InputError) return undefined;
-    throw error;
-  }
 }

@@ -5,12 +5,11 @@
 
 import type { Bus } from '../../device/bus.ts';
 import type { Device } from '../../device/device.ts';
-import { InputError } from '../../kernel/errors.ts';
 import { formatAddress } from '../../pci/address.ts';
 import { PciDevice } from '../../pci/device.ts';
 import type { IommuDriver } from '../driver.ts';
-import { bytesOfHex } from '../firmware/acpi-table.ts';
-import { parseViot, type Viot, type ViotIommu, viotIommuOf } from '../firmware/viot.ts';
+import { readTable } from '../firmware/read-table.ts';
+import { parseViot, type ViotIommu, viotIommuOf } from '../firmware/viot.ts';
 import { RegionType, type ReservedRegion } from '../reserved-region.ts';
 import { HardwareDriver } from './hardware.ts';
 import type { DetectedIommu, DetectInput, Found, RecordedIommu } from './input.ts';
@@ -94,7 +93,7 @@ class VirtioIommu implements DetectedIommu {
 /** virtio-iommu devices that were recorded, or else those VIOT names. */
 export function detectVirtio(input: DetectInput): Found {
   const found: Found = { instances: [], notes: [] };
-  const viot = readViot(input, found.notes);
+  const viot = readTable(input.acpi, 'VIOT', parseViot, found.notes);
   const driver = new VirtioDriver(input);
   const seen = new Set<string>();
   const add = (name: string, node: ViotIommu | undefined) => {
@@ -122,7 +121,7 @@ function isVirtio({ name, path }: RecordedIommu, nodes: ReadonlyMap<string, Viot
 
 /** Whether `detectVirtio` takes care of an entry of /sys/class/iommu. */
 export function isVirtioIommu(input: DetectInput, iommu: RecordedIommu): boolean {
-  const viot = readViot(input, []);
+  const viot = readTable(input.acpi, 'VIOT', parseViot);
   return isVirtio(iommu, new Map((viot?.iommus ?? []).map((node) => [nodeName(node), node])));
 }
 
@@ -133,20 +132,6 @@ function nodeName(node: ViotIommu): string {
     bus: node.requesterId >> 8,
     devfn: node.requesterId & 0xff,
   });
-}
-
-function readViot({ acpi }: DetectInput, notes: string[]): Viot | undefined {
-  const hex = acpi.VIOT;
-  if (hex === undefined) return undefined;
-  try {
-    const viot = parseViot(bytesOfHex('VIOT', hex));
-    notes.push(...viot.notes.map((note) => `VIOT: ${note}`));
-    return viot;
-  } catch (error) {
-    if (!(error instanceof InputError)) throw error;
-    notes.push(error.message);
-    return undefined;
-  }
 }
 
 function isX86(arch: string | undefined): boolean {

@@ -2,12 +2,11 @@
 
 import type { Bus } from '../../device/bus.ts';
 import type { Device } from '../../device/device.ts';
-import { InputError } from '../../kernel/errors.ts';
 import { PciDevice } from '../../pci/device.ts';
 import { DomainType, type WantedType } from '../domain.ts';
 import type { IommuDriver } from '../driver.ts';
-import { bytesOfHex } from '../firmware/acpi-table.ts';
 import { type Dmar, type DmarUnit, parseDmar } from '../firmware/dmar.ts';
+import { readTable } from '../firmware/read-table.ts';
 import type { GroupingPolicy } from '../grouping/policy.ts';
 import { RegionType, type ReservedRegion } from '../reserved-region.ts';
 import { HardwareDriver } from './hardware.ts';
@@ -136,7 +135,7 @@ class VtdUnit implements DetectedIommu {
 export function detectVtd(input: DetectInput): Found {
   const found: Found = { instances: [], notes: [] };
   if (!isOn(input)) return found;
-  const dmar = readDmar(input, found.notes);
+  const dmar = readTable(input.acpi, 'DMAR', parseDmar, found.notes);
   if (dmar === undefined) return { ...found, instances: linkedUnits(input, found.notes) };
 
   const coverage = new VtdCoverage(dmar, input.topology, input.commandLine.intelIommu.igfxOff);
@@ -163,20 +162,6 @@ function isOn({ iommus, commandLine, assumeOn, recorded, acpi }: DetectInput): b
     (device) => device.group !== undefined || device.iommu !== undefined,
   );
   return commandLine.intelIommu.enabled === true || grouped.length > 0;
-}
-
-function readDmar(input: DetectInput, notes: string[]): Dmar | undefined {
-  const hex = input.acpi.DMAR;
-  if (hex === undefined) return undefined;
-  try {
-    const dmar = parseDmar(bytesOfHex('DMAR', hex));
-    notes.push(...dmar.notes.map((note) => `DMAR: ${note}`));
-    return dmar;
-  } catch (error) {
-    if (!(error instanceof InputError)) throw error;
-    notes.push(error.message);
-    return undefined;
-  }
 }
 
 function tableUnits(input: DetectInput, dmar: Dmar, coverage: VtdCoverage, notes: string[]): DetectedIommu[] {
