@@ -119,3 +119,18 @@ export class Describer {
 export function sortNames(names: Iterable<string>): string[] {
   return [...names].sort(compareAddresses);
 }
+
+/** `PCI bridge: Intel Raptor Lake PCIe 4.0 Graphics Port`; nothing where there are no names. */
+export function deviceTitle({ className, vendorName, deviceName }: DeviceLine): string {
+  const maker = vendorName === undefined ? undefined : shortVendor(vendorName);
+  return [className, [maker, deviceName].filter(Boolean).join(' ')].filter(Boolean).join(': ');
+}
+
+const LEGAL_FORM =
+  /,? +(?:Co|Corp|Corporation|Inc|Incorporated|LLC|Ltd|Limited|GmbH|AG|S\.?A|B\.?V|Pte|Technologies|Technology)\b\.?,?/g;
+
+/** The name people use: what stands in brackets, `[AMD]`, else the name without its legal form. */
+function shortVendor(name: string): string {
+  const bracketed = /\[([^\]/]+)(?:\/[^\]]*)?\]/.exec(name)?.[1];
+  return bracketed ?? (name.replace(LEGAL_FORM, '').trim() || name);
+}

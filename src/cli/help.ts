@@ -15,9 +15,15 @@ export function generalHelp(commands: readonly Command[], out: Output): string {
   const { bold } = out.colors;
   const width = Math.max(...commands.map((command) => command.name.length));
   return [
-    `${bold('ringfence')}: which devices of a Linux machine can be handed over, which cannot, and why\n\n`,
+    wrap(
+      `${bold('ringfence')}: which devices of a Linux machine can be handed over to a virtual machine, which cannot, and why`,
+      out,
+    ),
+    '\n',
     `${bold('Usage')}\n  ringfence [COMMAND] [OPTIONS]\n\n${bold('Commands')}\n`,
-    ...commands.map((command) => `  ${command.name.padEnd(width)}  ${command.summary}\n`),
+    ...commands.map((command) =>
+      wrap(command.summary, out, `  ${command.name.padEnd(width)}  `, ' '.repeat(width + 4)),
+    ),
     `\n${bold('Options of every command')}\n`,
     optionLines(COMMON, out),
     `\n${bold('Exit codes')}\n`,

@@ -1,5 +1,6 @@
 /** The list as text: what people paste into forums. */
 
+import { deviceTitle } from '../advise/describe.ts';
 import type { DeviceLine, GroupLine, ListReport } from '../advise/report.ts';
 import { InputError } from '../kernel/errors.ts';
 import { type Cell, type Output, table, wrap } from './output.ts';
@@ -16,9 +17,10 @@ const text = (value: string | number | null | undefined): string =>
 /** `Class: Vendor Device`, or numbers where no names are known. */
 function title(device: DeviceLine): string {
   if (device.bus !== 'pci') return `device of bus ${device.bus}`;
-  const what = device.className ?? (device.class === undefined ? 'class unknown' : `class ${device.class}`);
-  const name = [device.vendorName, device.deviceName].filter(Boolean).join(' ');
-  return name === '' ? what : `${what}: ${name}`;
+  const known = deviceTitle(device);
+  if (device.className !== undefined) return known;
+  const code = device.class === undefined ? 'class unknown' : `class ${device.class}`;
+  return known === '' ? code : `${code}: ${known}`;
 }
 
 function ids(device: DeviceLine): string {
