@@ -48,11 +48,7 @@ export class Describer {
 
   /** `00:01.0 PCI bridge: Intel Corporation Device a70d`, as far as known; without ids. */
   title(name: string): string {
-    const line = this.line(name);
-    const what = [line.className, [line.vendorName, line.deviceName].filter(Boolean).join(' ')].filter(
-      Boolean,
-    );
-    return [name, what.join(': ')].filter(Boolean).join(' ');
+    return [name, deviceTitle(this.line(name))].filter(Boolean).join(' ');
   }
 
   /** The same with a short address where the machine has only domain 0. */

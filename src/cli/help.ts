@@ -51,7 +51,7 @@ export function commandHelp(command: Command, out: Output): string {
   if (command.exits !== undefined) {
     sections.push(
       `\n${bold('Exit codes')}\n`,
-      ...command.exits.map(([code, meaning]) => `  ${code}  ${meaning}\n`),
+      ...command.exits.map(([code, meaning]) => wrap(meaning, out, `  ${code}  `, '     ')),
     );
   }
   return sections.join('');
