@@ -8,6 +8,8 @@ export interface Option {
   short?: string;
   /** Placeholder of its value; absent: a switch. */
   value?: string;
+  /** May be given more than once. */
+  many?: true;
   help: string;
 }
 
@@ -38,10 +40,12 @@ export interface Call {
   context: import('./context.ts').Context;
 }
 
-export class Flags {
-  readonly #values: Record<string, string | boolean | undefined>;
+type FlagValue = string | boolean | (string | boolean)[] | undefined;
 
-  constructor(values: Record<string, string | boolean | undefined>) {
+export class Flags {
+  readonly #values: Record<string, FlagValue>;
+
+  constructor(values: Record<string, FlagValue>) {
     this.#values = values;
   }
 
@@ -52,6 +56,12 @@ export class Flags {
   value(name: string): string | undefined {
     const value = this.#values[name];
     return typeof value === 'string' ? value : undefined;
+  }
+
+  /** Every value of an option that may be repeated. */
+  values(name: string): string[] {
+    const values = this.#values[name];
+    return Array.isArray(values) ? values.filter((value) => typeof value === 'string') : [];
   }
 }
 
@@ -72,11 +82,12 @@ export const COMMON: Option[] = [
  * @throws InputError naming the flag or operand that is wrong
  */
 export function parseCall(command: Command, words: string[]): { operands: string[]; flags: Flags } {
-  const options: Record<string, { type: 'string' | 'boolean'; short?: string }> = {};
+  const options: Record<string, { type: 'string' | 'boolean'; short?: string; multiple?: boolean }> = {};
   for (const option of [...COMMON, ...command.options]) {
     options[option.name] = {
       type: option.value === undefined ? 'boolean' : 'string',
       ...(option.short !== undefined && { short: option.short }),
+      ...(option.many && { multiple: true }),
     };
   }
   let parsed: ReturnType<typeof parseArgs>;
@@ -98,7 +109,7 @@ export function parseCall(command: Command, words: string[]): { operands: string
       );
     }
   }
-  return { operands, flags: new Flags(parsed.values as Record<string, string | boolean | undefined>) };
+  return { operands, flags: new Flags(parsed.values) };
 }
 
 /** Node's message without its advice on passing operands that begin with a dash. */

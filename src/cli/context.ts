@@ -7,6 +7,7 @@ import { readHost } from '../host/read-host.ts';
 import type { Detail, Snapshot } from '../host/snapshot.ts';
 import type { PciIds } from '../pci/ids.ts';
 import type { Output } from './output.ts';
+import type { Terminal } from './terminal.ts';
 
 /** Exit codes (design.md). */
 export const EXIT = { yes: 0, no: 1, usage: 2, cannotTell: 3, failed: 4 } as const;
@@ -14,20 +15,37 @@ export const EXIT = { yes: 0, no: 1, usage: 2, cannotTell: 3, failed: 4 } as con
 export class Context {
   readonly out: Output;
   readonly json: boolean;
-  readonly #host: string | undefined;
+  /** `--host`; absent: this machine. */
+  readonly host: string | undefined;
+  readonly env: Record<string, string | undefined>;
+  /** The terminal to ask at; absent: there is nobody to ask. Looked at only when there is a question. */
+  readonly terminal: () => Terminal | undefined;
+  readonly #err: (text: string) => void;
   #ids: PciIds | undefined;
   #input: Snapshot | undefined;
 
-  constructor(out: Output, options: { json: boolean; host: string | undefined }) {
+  constructor(
+    out: Output,
+    options: {
+      json: boolean;
+      host: string | undefined;
+      err?: (text: string) => void;
+      env?: Record<string, string | undefined>;
+      terminal?: () => Terminal | undefined;
+    },
+  ) {
     this.out = out;
     this.json = options.json;
-    this.#host = options.host;
+    this.host = options.host;
+    this.env = options.env ?? {};
+    this.terminal = options.terminal ?? (() => undefined);
+    this.#err = options.err ?? (() => {});
   }
 
   /** The machine of `--host`. With `names`, no more is read than a plain list shows; standard input is read once. */
   async snapshot(detail: Detail = 'all'): Promise<Snapshot> {
-    if (this.#host !== '-') return readHost(this.#host, { detail });
-    this.#input ??= await readHost(this.#host);
+    if (this.host !== '-') return readHost(this.host, { detail });
+    this.#input ??= await readHost(this.host);
     return this.#input;
   }
 
@@ -39,6 +57,11 @@ export class Context {
   describer(snapshot: Snapshot): Describer {
     this.#ids ??= readPciIds();
     return new Describer(snapshot, this.#ids);
+  }
+
+  /** One line beside the output, where it does not end up in a file or a pipe: on standard error. */
+  note(line: string): void {
+    this.#err(`ringfence: ${line.replace(/\s*\n\s*/g, ' ')}\n`);
   }
 
   /** Writes the report: JSON where asked for, else what `text` makes of it. */

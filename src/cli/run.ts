@@ -7,12 +7,15 @@ import { COMMANDS, findCommand } from './commands.ts';
 import { Context, EXIT } from './context.ts';
 import { commandHelp, generalHelp } from './help.ts';
 import { makeOutput, type Output } from './output.ts';
+import { Terminal } from './terminal.ts';
 
 /** The outside world of one call. */
 export interface World {
   env: Record<string, string | undefined>;
   stdout: { isTTY?: boolean; columns?: number; write(text: string): unknown };
-  stderr: { write(text: string): unknown };
+  stderr: { isTTY?: boolean; write(text: string): unknown };
+  /** Where answers come from; absent: nobody is there to answer. */
+  stdin?: NodeJS.ReadableStream & { isTTY?: boolean };
 }
 
 /**
@@ -27,7 +30,7 @@ export async function run(words: string[], world: World): Promise<number> {
     write: (text) => world.stdout.write(text),
   });
   try {
-    return await dispatch(words, out);
+    return await dispatch(words, out, world);
   } catch (error) {
     if (!(error instanceof InputError || error instanceof KernelError)) throw error;
     world.stderr.write(`ringfence: ${error.message.replace(/\s*\n\s*/g, ' ')}\n`);
@@ -35,7 +38,7 @@ export async function run(words: string[], world: World): Promise<number> {
   }
 }
 
-async function dispatch(words: string[], out: Output): Promise<number> {
+async function dispatch(words: string[], out: Output, world: World): Promise<number> {
   const first = words[0];
   if (first === '--version' || first === '-V') {
     out.write(`ringfence ${version()}\n`);
@@ -51,7 +54,13 @@ async function dispatch(words: string[], out: Output): Promise<number> {
   return module.run({
     operands,
     flags,
-    context: new Context(out, { json: flags.on('json'), host: flags.value('host') }),
+    context: new Context(out, {
+      json: flags.on('json'),
+      host: flags.value('host'),
+      err: (text) => world.stderr.write(text),
+      env: world.env,
+      terminal: () => Terminal.of(world),
+    }),
   });
 }
 

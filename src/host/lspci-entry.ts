@@ -108,7 +108,7 @@ function takeField(entry: LspciEntry, line: string): void {
 }
 
 function takeKernel(entry: LspciEntry, line: string): void {
-  const driver = /^Kernel driver in use: (\S+)/.exec(line);
+  const driver = /^Kernel driver in use: (?!\.{1,2}(?:\s|$))([^\s/]+)/.exec(line);
   if (driver) entry.driver = driver[1]!;
   const modules = /^Kernel modules: (.+)/.exec(line);
   if (modules) entry.modules = modules[1]!.split(/, */).filter((name) => name !== '');

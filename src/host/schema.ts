@@ -18,6 +18,8 @@ const address = z
   .regex(/^[0-9a-f]{4,8}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]$/)
   .describe('Full PCI address, lower case: 0000:01:00.0');
 const text = z.string().max(4096);
+/** A name that sysfs has a file of. */
+const fileName = text.regex(/^(?!\.{1,2}$)[^/\0]+$/, 'is no file name');
 const hexNumber = z.string().regex(/^0x[0-9a-f]{1,16}$/i);
 const unsigned = (bits: number) =>
   z
@@ -99,7 +101,7 @@ const pci = z.strictObject({
   config: config.optional(),
   said: said.optional(),
   label: text.optional(),
-  driver: text.nullable().optional(),
+  driver: fileName.nullable().optional(),
   driverOverride: text.nullable().optional(),
   modules: z.array(text).optional(),
   physfn: address.nullable().optional(),
@@ -107,6 +109,11 @@ const pci = z.strictObject({
   numaNode: z.int().min(-1).max(0xffffff).optional(),
   irq: unsigned(31).optional(),
   resetMethods: z.array(text).optional(),
+  vfioDevice: z
+    .string()
+    .regex(/^vfio[0-9]{1,9}$/)
+    .nullable()
+    .optional(),
   powerState: text.optional(),
   bootVga: z.boolean().optional(),
   removable: text.optional(),
@@ -117,10 +124,10 @@ const pci = z.strictObject({
 });
 
 const other = z.strictObject({
-  name: text,
-  bus: text.optional(),
+  name: fileName,
+  bus: fileName.optional(),
   path: text.optional(),
-  driver: text.nullable().optional(),
+  driver: fileName.nullable().optional(),
   iommu: text.nullable().optional(),
 });
 

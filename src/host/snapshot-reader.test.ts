@@ -57,6 +57,8 @@ describe('errors name file and field, in one line', () => {
       (s) => s.devices.push(s.devices[0]!),
       'm.json: devices[1]: 0000:00:01.0 is there twice',
     ],
+    ['a driver without a name', (s) => (s.devices[0]!.driver = ''), 'devices[0].driver: is no file name'],
+    ['a driver that is a path', (s) => (s.devices[0]!.driver = '../x'), 'devices[0].driver: is no file name'],
     ['an odd table', (s) => (s.acpi = { DMAR: '123' }), 'm.json: acpi.DMAR: half'],
     ['a newer version', (s) => (s.version = 7), 'snapshot version 7 is newer than this program knows (1)'],
     ['no version', (s) => delete s.version, 'm.json: version: '],

@@ -74,6 +74,11 @@ export interface PciFacts {
   irq?: number;
   /** Reset methods the kernel offers, in its order (`reset_method`). */
   resetMethods?: string[];
+  /**
+   * Its node below /dev/vfio/devices, `vfio0`: there is one while a vfio driver has it. `null`: the kernel makes no
+   * such nodes (no CONFIG_VFIO_DEVICE_CDEV). Absent too when no vfio driver has it.
+   */
+  vfioDevice?: string | null;
   powerState?: string;
   bootVga?: boolean;
   /** `removable` attribute: `fixed`, `removable`, `unknown`. Removable devices are not trusted. */

@@ -182,9 +182,16 @@ function takeDetails(facts: PciFacts, tree: HostTree, dir: string, names: Set<st
   if (reset !== undefined) facts.resetMethods = reset === '' ? [] : reset.split(/ +/);
   const vga = text('boot_vga');
   if (vga !== undefined) facts.bootVga = vga === '1';
+  if (names.has('vfio-dev')) takeVfioDevice(facts, tree, `${dir}/vfio-dev`);
   setText(facts, 'powerState', text('power_state'));
   setText(facts, 'removable', text('removable'));
   if (names.has('resource')) takeResources(facts, tree.files.readText(`${dir}/resource`) ?? '', notes);
+}
+
+/** A vfio driver shows its device as vfio-dev/vfioN, with a device number where iommufd has a node for it. */
+function takeVfioDevice(facts: PciFacts, tree: HostTree, dir: string): void {
+  const name = tree.files.list(dir)?.find((entry) => /^vfio[0-9]{1,9}$/.test(entry));
+  if (name !== undefined) facts.vfioDevice = tree.files.exists(`${dir}/${name}/dev`) ? name : null;
 }
 
 function takeResources(facts: PciFacts, text: string, notes: Notes): void {

@@ -59,6 +59,8 @@ export function ivrs(spec: IvrsSpec): Uint8Array {
   const entries = new Bytes();
   for (const [first, last] of spec.ranges) entries.u8(0x03).u16(first).u8(0).u8(0x04).u16(last).u8(0);
   for (const { id, as } of spec.aliases ?? []) entries.u8(0x42).u16(id).u8(0, 0).u16(as).u8(0);
+  // The I/O APIC of the south bridge, without which the driver remaps no interrupts.
+  entries.u8(0x48, 0, 0, 0, 0x20).u16(0x00a0).u8(1);
   const body = new Bytes().u32(0x00203043).zeros(8);
   for (const type of [0x10, 0x11]) {
     const length = (type === 0x10 ? 24 : 40) + entries.list.length;
