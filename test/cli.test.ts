@@ -141,9 +141,9 @@ describe('why', () => {
     expect(code).toBe(0);
     expect(out).toMatch(/Group 1, with\n {2}00:02\.0/);
     expect(out).toMatch(
-      /00:02\.0 above it does not isolate what is below: ACS is offered but\s+off:\s+SrcValid, ReqRedir/,
+      /00:02\.0 above it does not isolate what is below: its ACS is offered\s+but\s+off:\s+SrcValid, ReqRedir/,
     );
-    expect(out).toContain('remove disable_acs_redir=pci:1b36:000c from pci=');
+    expect(out).toContain('out of disable_acs_redir=pci:1b36:000c on the');
     expect(out).toMatch(/pci=config_acs=\S*@0000:00:02\.0/);
   });
 

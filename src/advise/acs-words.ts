@@ -3,8 +3,20 @@
 import type { AcsVerdict } from '../pci/acs.ts';
 import { acsBitNames } from '../pci/acs-bits.ts';
 
-/** Why a function counts as isolating or not: the part after "it isolates: " or "it does not isolate: ". */
-export function acsBecause(verdict: AcsVerdict): string {
+/**
+ * Why a function counts as isolating or not: the part after "isolates: " or "does not isolate: ".
+ * @param subject what the clause speaks of, `it` where the sentence has named it
+ */
+export function acsBecause(verdict: AcsVerdict, subject = 'it'): string {
+  const words = plainBecause(verdict, subject);
+  if (verdict.known || verdict.because === 'unknown') return words;
+  return verdict.because === 'quirk'
+    ? `${words}, if a fact that was not recorded is as usual`
+    : `${words}, as far as known: its ids were not recorded, so a quirk may speak for it`;
+}
+
+function plainBecause(verdict: AcsVerdict, subject: string): string {
+  const its = subject === 'it' ? 'its' : `${subject}'s`;
   switch (verdict.because) {
     case 'quirk':
       return verdict.enabled
@@ -13,31 +25,31 @@ export function acsBecause(verdict: AcsVerdict): string {
     case 'override':
       return `the command line claims it (${verdict.quirk ?? 'pcie_acs_override'}); the hardware does not show it`;
     case 'not-pcie':
-      return 'it is conventional PCI, which has no ACS';
+      return `${subject} is conventional PCI, which has no ACS`;
     case 'bridge-type':
       return 'a bridge between PCI Express and conventional PCI cannot isolate';
     case 'event-collector':
       return 'an event collector has no ACS of its own';
     case 'capability':
-      return capabilityWords(verdict);
+      return capabilityWords(verdict, its);
     case 'no-capability':
-      return 'it has no ACS capability';
+      return `${subject} has no ACS capability`;
     case 'single-function':
-      return 'it is the only function of its device and needs no ACS';
+      return `${subject} is the only function of its device and needs no ACS`;
     case 'other-type':
       return 'functions of its type need no ACS';
     case 'unknown':
-      return 'its capabilities could not be read; taken as not isolating';
+      return `${its} capabilities could not be read; taken as not isolating`;
   }
 }
 
-function capabilityWords(verdict: AcsVerdict): string {
+function capabilityWords(verdict: AcsVerdict, its: string): string {
   if (verdict.enabled) {
     return verdict.capability === 0
-      ? 'its ACS capability offers no bits, which Linux takes as isolated by construction'
-      : 'its ACS is on where it is offered';
+      ? `${its} ACS capability offers no bits, which Linux takes as isolated by construction`
+      : `${its} ACS is on where it is offered`;
   }
-  return `ACS is offered but off: ${acsBitNames(verdict.missing ?? 0).join(', ')}`;
+  return `${its} ACS is offered but off: ${acsBitNames(verdict.missing ?? 0).join(', ')}`;
 }
 
 /** `+` isolates, `-` does not, `?` not known, for marks in trees and tables. */

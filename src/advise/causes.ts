@@ -23,7 +23,7 @@ export function likelyCause(
 ): Cause {
   const members = new Set([...difference.kernel, ...difference.rules].flatMap((group) => group.devices));
   const claimed = (): Cause | undefined => override(describer, difference, members, options);
-  const plugged = (): Cause | undefined => hotPlug(describer, rules, difference);
+  const plugged = (): Cause | undefined => hotPlug(describer, rules, difference, options);
   // Both split functions of one device: a command line without the override speaks for the other.
   const cmdline = describer.snapshot.kernel.cmdline;
   const plain = cmdline !== undefined && !OVERRIDE_WORD.test(cmdline);
@@ -32,7 +32,7 @@ export function likelyCause(
     (plain ? (plugged() ?? claimed()) : (claimed() ?? plugged())) ??
     lateIommu(describer, difference) ??
     otherPolicy(describer, difference, members, options) ??
-    leftOut(difference) ??
+    leftOut(describer, difference) ??
     patched(difference)
   );
 }
@@ -92,21 +92,42 @@ function lateIommu(describer: Describer, difference: RawDifference): Cause | und
   };
 }
 
-/** A multifunction device that came after boot is grouped before its functions know of each other. */
-function hotPlug(describer: Describer, rules: Machine, difference: RawDifference): Cause | undefined {
+/**
+ * A device that came after boot: its functions are grouped one by one, before they know of each other. Played back
+ * on the model, slot by slot, for devices behind a bridge.
+ */
+function hotPlug(
+  describer: Describer,
+  rules: Machine,
+  difference: RawDifference,
+  options: BootOptions,
+): Cause | undefined {
   if (difference.kind !== 'kernel splits') return undefined;
-  const [together] = difference.rules;
-  const functions = together?.devices.filter((name) =>
-    rules.reason(name)?.steps.some((step) => step.step === 'function' && step.grouped),
-  );
-  if (functions === undefined || functions.length === 0) return undefined;
-  const virtual = together!.devices.filter((name) => typeof describer.facts(name)?.physfn === 'string');
-  return {
-    cause: virtual.length > 0 ? 'hot-added virtual functions' : 'hot-plugged after boot',
-    explanation:
-      'Functions of one device that share when they are there at boot, but are grouped one by one when they appear later (a rescan, a Thunderbolt dock, virtual functions). Groups are never formed again until the next boot.',
-    certain: true,
-  };
+  const members = new Set(difference.rules.flatMap((group) => group.devices));
+  const slots = new Set<string>();
+  for (const name of members) {
+    const device = rules.pci.find(name);
+    if (device?.multifunction && !device.isVirtual && device.upstreamBridge !== undefined)
+      slots.add(name.slice(0, -1));
+  }
+  for (const slot of slots) {
+    const replayed = boot(describer.snapshot, { ...options, withoutOverride: true });
+    const functions = replayed.pci.devices.filter(
+      (device) => device.name.startsWith(slot) && !device.isVirtual,
+    );
+    // What is below a function would have to come again as well; a port that was replaced is another story.
+    if (functions.some((device) => (device.subordinate?.devices.length ?? 0) > 0)) continue;
+    const facts = functions.flatMap((device) => describer.facts(device.name) ?? []);
+    for (const device of functions) replayed.unplug(device.name);
+    replayed.plug(...facts);
+    if (!agree(describer, replayed, members)) continue;
+    return {
+      cause: 'hot-plugged after boot',
+      explanation: `The functions of ${shortener(describer.snapshot)(slot.slice(0, -1))} share when they are there at boot, but are grouped one by one when they appear later (a rescan, a dock). Groups are not formed again until the next boot.`,
+      certain: true,
+    };
+  }
+  return undefined;
 }
 
 function otherPolicy(
@@ -127,23 +148,42 @@ function otherPolicy(
   return undefined;
 }
 
-function leftOut(difference: RawDifference): Cause | undefined {
+/** Devices with a group on one side only. */
+function leftOut(describer: Describer, difference: RawDifference): Cause | undefined {
+  const shorten = shortener(describer.snapshot);
+  const loose = (side: Difference['kernel']): string[] =>
+    side.filter((group) => group.id === null).flatMap((group) => group.devices);
   if (difference.kind === 'kernel leaves out') {
+    const names = loose(difference.kernel);
+    const unlinked = names.every((name) => describer.line(name).iommu === null);
     return {
-      cause: 'not translated',
-      explanation:
-        'The firmware tables or the IOMMU driver leave these out, so the kernel has no group for them; they cannot be handed over.',
+      cause: unlinked ? 'not translated' : 'unknown',
+      explanation: unlinked
+        ? `The recorded tables cover ${names.map(shorten).join(', ')}, yet the kernel links them to no IOMMU: its driver refused them, or they were there before it and no driver bound.`
+        : `The rules give ${names.map(shorten).join(', ')} a group and the kernel has none for them: its IOMMU driver refused them, or the recording is not complete.`,
       certain: true,
     };
   }
-  if (difference.kind === 'kernel adds') {
+  if (difference.kind !== 'kernel adds') return undefined;
+  const names = loose(difference.rules);
+  const strangers = names.filter(
+    (name) => describer.facts(name) === undefined && describer.line(name).bus === 'unknown',
+  );
+  if (strangers.length > 0) {
     return {
-      cause: 'not covered by the tables',
-      explanation: 'The kernel has groups for devices that the recorded firmware tables do not name.',
-      certain: true,
+      cause: 'incomplete recording',
+      explanation: `The kernel has groups for ${strangers.map(shorten).join(', ')}, of which the recording has nothing else.`,
+      certain: false,
     };
   }
-  return undefined;
+  const unread = names.some((name) => (describer.facts(name)?.config?.read ?? 256) < 256);
+  return {
+    cause: unread ? 'unreadable capabilities' : 'not covered by the tables',
+    explanation: unread
+      ? 'Which buses lead there could not be read; record the machine as root to tell.'
+      : 'The kernel has groups for devices that the recorded firmware tables do not name.',
+    certain: !unread,
+  };
 }
 
 function patched(difference: RawDifference): Cause {
@@ -159,7 +199,10 @@ function patched(difference: RawDifference): Cause {
 
 /** Whether a machine booted with `options` has no difference from the kernel among `members`. */
 function explains(describer: Describer, members: ReadonlySet<string>, options: BootOptions): boolean {
-  const machine = boot(describer.snapshot, options);
+  return agree(describer, boot(describer.snapshot, options), members);
+}
+
+function agree(describer: Describer, machine: Machine, members: ReadonlySet<string>): boolean {
   const kernel = only(kernelPartition(describer.snapshot), members);
   return comparePartitions(kernel, only(modelPartition(machine), members), [...members]).length === 0;
 }

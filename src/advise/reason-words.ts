@@ -14,7 +14,7 @@ export function reasonWords(reason: Reason, shorten: Shorten): string[] {
     if (words !== undefined) lines.push(words);
   }
   lines.push(outcomeWords(reason, shorten));
-  for (const assumed of reason.assumed) lines.push(`Not certain: ${assumed}.`);
+  for (const assumed of reason.assumed) lines.push(`Not certain: ${shortenAll(assumed, shorten)}.`);
   return lines;
 }
 
@@ -36,9 +36,27 @@ export function joinWords(reason: Reason, shorten: Shorten): string | undefined 
       return step.device === reason.device
         ? `a function of the device of ${through}, with nothing between them: ${acsBecause(step.own)}`
         : `behind ${shorten(step.device)}, a function of the device of ${through}, with nothing between them: ${acsBecause(step.own)}`;
+    case 'bus':
+      return `on bus ${step.bus}, ${ISOLATION[step.isolation] ?? step.isolation}, with ${through}`;
+    case 'number':
+      return `has the group number of ${shorten(step.of)}: ${step.because}`;
     default:
       return `together with ${through}`;
   }
+}
+
+/** How the series of 2025 judges a bus. */
+const ISOLATION: Record<string, string> = {
+  isolated: 'which isolates',
+  'pcie-non-isolated': 'whose port does not isolate',
+  'pcie-switch-dsp-non-isolated': 'inside a switch of which a downstream port does not isolate',
+  'pci-bus-non-isolated': 'a conventional bus, where devices see each other',
+  'pci-bridge-non-isolated': 'a conventional bus behind a bridge that is part of it',
+};
+
+/** Every full address in a text, as short as addresses are elsewhere. */
+function shortenAll(text: string, shorten: Shorten): string {
+  return text.replace(/[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]/g, shorten);
 }
 
 function outcomeWords(reason: Reason, shorten: Shorten): string {
@@ -84,11 +102,11 @@ function stepWords(reason: Reason, step: Step, shorten: Shorten): string | undef
     case 'usb-companion':
       return `${shorten(step.device)} and ${shorten(step.companion)} are USB controllers of one device, kept together.`;
     case 'number':
-      return `Its group number is ${step.id}, that of ${shorten(step.of)}: ${step.because}.`;
+      return `Kernels of that time gave it the number ${step.id}, that of ${shorten(step.of)}: ${step.because}.`;
     case 'bus': {
       const bridge = step.bridge === undefined ? '' : ` below ${shorten(step.bridge)}`;
-      const acs = step.acs === undefined ? '' : `: ${acsBecause(step.acs)}`;
-      return `Bus ${step.bus}${bridge} is ${step.isolation}${acs}.`;
+      const acs = step.acs === undefined ? '' : `: ${acsBecause(step.acs, shorten(step.acs.device))}`;
+      return `It is on bus ${step.bus}${bridge}, ${ISOLATION[step.isolation] ?? step.isolation}${acs}.`;
     }
   }
 }
@@ -116,11 +134,11 @@ function aliasWords(
 function functionWords(step: Extract<Step, { step: 'function' }>, shorten: Shorten): string {
   const device = shorten(step.device);
   if (step.own.enabled)
-    return `Functions of its device are kept apart from ${device}: ${acsBecause(step.own)}.`;
+    return `Functions of its device are kept apart from ${device}: ${acsBecause(step.own, device)}.`;
   if (step.sibling === undefined) {
     return `${device} is one function of several and does not isolate (${acsBecause(step.own)}), but none of the others is open to it.`;
   }
-  return `${device} and ${shorten(step.sibling)} are functions of one device and may reach each other directly: ${acsBecause(step.own)}.`;
+  return `${device} and ${shorten(step.sibling)} are functions of one device and may reach each other directly: ${acsBecause(step.own, device)}.`;
 }
 
 const quirkWords = (quirk: string | undefined): string => (quirk === undefined ? '' : ` (quirk ${quirk})`);

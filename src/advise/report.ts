@@ -164,7 +164,6 @@ export interface ShowDevice {
   sriov?: { enabled: boolean; numVfs: number; totalVfs: number; vfs: string[] } | null;
   physfn?: string | null;
   reset: { methods: string[]; from: 'kernel' | 'capabilities'; unknown: string[]; scope: string[] };
-  resetNote?: string;
   quirks: string[];
   modules?: string[];
   driverOverride?: string | null;

@@ -1,6 +1,7 @@
 /** Why a device is in its group, and why two devices share one or do not. */
 
 import type { Machine } from '../machine/machine.ts';
+import type { PciDevice } from '../pci/device.ts';
 import { acsBecause } from './acs-words.ts';
 import { changesFor } from './changes.ts';
 import { type Describer, sortNames } from './describe.ts';
@@ -14,13 +15,14 @@ export function whyReport(describer: Describer, machine: Machine, names: string[
     report: 'why',
     version: REPORT_VERSION,
     host: describer.host(),
-    source: describer.snapshot.groups === undefined ? 'predicted' : 'kernel',
-    devices: names.map((name) => whyDevice(describer, machine, name)),
+    source: (describer.snapshot.groups?.length ?? 0) === 0 ? 'predicted' : 'kernel',
+    devices: names.map((name) => whyDevice(describer, machine, name, second === undefined)),
     ...(second !== undefined && { pair: whyPair(describer, machine, first, second) }),
   };
 }
 
-function whyDevice(describer: Describer, machine: Machine, name: string): WhyDevice {
+/** @param alone asked for by itself: with two, what joins or separates them is the question, not what would change */
+function whyDevice(describer: Describer, machine: Machine, name: string, alone: boolean): WhyDevice {
   const { snapshot } = describer;
   const shorten = shortener(snapshot);
   const reason = machine.reason(name);
@@ -38,7 +40,7 @@ function whyDevice(describer: Describer, machine: Machine, name: string): WhyDev
     ...(reason !== undefined && { reason }),
     because: reason === undefined ? [] : reasonWords(reason, shorten),
     others: othersWords(machine, name, shorten),
-    changes: changesFor(machine, name),
+    changes: alone ? changesFor(machine, name) : [],
     certain: machine.certain(name),
   };
 }
@@ -58,21 +60,30 @@ function othersWords(machine: Machine, name: string, shorten: Shorten): WhyDevic
 }
 
 function whyPair(describer: Describer, machine: Machine, a: string, b: string): WhyPair {
-  const [groupA, groupB] = [machine.groupOf(a), machine.groupOf(b)];
   const shorten = shortener(describer.snapshot);
-  if (groupA === undefined || groupB === undefined) {
-    const loose = [a, b].filter((name) => machine.groupOf(name) === undefined);
-    return {
-      share: false,
-      because: loose.map(
-        (name) => `${shorten(name)} is in no group: ${machine.noGroupReason(name) ?? 'not known'}.`,
-      ),
-    };
+  const rules = pairByRules(machine, a, b, shorten);
+  const formed = describer.snapshot.groups ?? [];
+  if (formed.length === 0) return rules;
+  const [left, right] = [a, b].map((name) => formed.find((group) => group.devices.includes(name)));
+  const share = left !== undefined && left === right;
+  if (share === rules.share) return rules;
+  const would = rules.share ? 'they would share a group' : 'they would not share a group';
+  return {
+    share,
+    because: [`by the rules ${would}; \`ringfence verify\` tells the likely cause`, ...rules.because],
+  };
+}
+
+function pairByRules(machine: Machine, a: string, b: string, shorten: Shorten): WhyPair {
+  const loose = [a, b].filter((name) => machine.groupOf(name) === undefined);
+  if (loose.length > 0) {
+    const why = (name: string): string => machine.noGroupReason(name) ?? 'why is not known';
+    return { share: false, because: loose.map((name) => `${shorten(name)} is in no group: ${why(name)}`) };
   }
-  if (groupA.id !== groupB.id)
-    return { share: false, because: [a, b].map((name) => separation(machine, name, shorten)) };
-  const chain = joinPath(machine, a, b);
-  const because = chain.flatMap((name) => {
+  if (machine.groupOf(a)?.id !== machine.groupOf(b)?.id) {
+    return { share: false, because: separation(machine, a, b, shorten) };
+  }
+  const because = joinPath(machine, a, b).flatMap((name) => {
     const reason = machine.reason(name);
     const words = reason && joinWords(reason, shorten);
     return words === undefined ? [] : [`${shorten(name)}: ${words}`];
@@ -99,26 +110,43 @@ function ancestry(machine: Machine, name: string): string[] {
   return chain;
 }
 
-/** What ended the way up of whoever began the device's group, and so keeps others out of it. */
-function separation(machine: Machine, name: string, shorten: Shorten): string {
-  const chain = ancestry(machine, name);
-  const founder = chain.at(-1)!;
-  const steps = machine.reason(founder)?.steps ?? [];
+/** What keeps the groups of two devices apart: told of those that began the groups, whom the devices joined. */
+function separation(machine: Machine, a: string, b: string, shorten: Shorten): string[] {
+  const chains = [ancestry(machine, a), ancestry(machine, b)];
+  const came = chains
+    .filter((chain) => chain.length > 1)
+    .map((chain) => `${shorten(chain[0]!)} belongs with ${chain.slice(1).map(shorten).join(', ')}`);
+  const founders = chains.map((chain) => machine.pci.find(chain.at(-1)!));
+  const [left, right] = founders;
+  if (left === undefined || right === undefined) return [...came, 'nothing merges them'];
+  if (left.pciBus === right.pciBus || left.upstreamBridge === right.upstreamBridge) {
+    return [...came, besideEachOther(machine, left, right, shorten)];
+  }
+  return [...came, ...[left, right].flatMap((device) => endOfClimb(machine, device.name, shorten) ?? [])];
+}
+
+/** Two devices with the same bridge above them, or none. */
+function besideEachOther(machine: Machine, left: PciDevice, right: PciDevice, shorten: Shorten): string {
+  const bridge = left.upstreamBridge;
+  const where =
+    bridge === undefined ? `on a root bus` : `below ${shorten(bridge.name)}, whose way up isolates`;
+  if (left.slot !== right.slot || left.pciBus !== right.pciBus) {
+    return `both are ${where}, and they are functions of different devices there`;
+  }
+  const isolating = [left, right]
+    .map((device) => machine.acs(device.name))
+    .filter((verdict) => verdict.enabled);
+  const why = isolating.map((verdict) => `${shorten(verdict.device)} isolates (${acsBecause(verdict)})`);
+  return `both are ${where}; ${why.join(', and ') || 'they were grouped before they knew of each other'}`;
+}
+
+/** Where the climb of whoever began a group ended. */
+function endOfClimb(machine: Machine, name: string, shorten: Shorten): string | undefined {
+  const steps = machine.reason(name)?.steps ?? [];
   const last = steps.findLast((step) => step.step === 'isolated-above' || step.step === 'root-bus');
-  const own = steps.findLast((step) => step.step === 'function');
-  const parts: string[] = [];
-  if (last?.step === 'isolated-above') {
-    const [nearest] = last.path;
-    const why = nearest === undefined ? '' : ` (${acsBecause(nearest)})`;
-    parts.push(`${shorten(last.bridge)} above ${shorten(founder)} isolates${why}`);
-  } else if (last?.step === 'root-bus') {
-    parts.push(`${shorten(last.device)} sits on a root bus`);
-  }
-  if (own?.step === 'function' && own.own.enabled) {
-    parts.push(`${shorten(own.device)} is kept apart from its sibling functions (${acsBecause(own.own)})`);
-  }
-  const group = `${shorten(name)} is in group ${machine.groupOf(name)?.id}`;
-  const begins =
-    chain.length === 1 ? '' : `, which it joined through ${chain.slice(1).map(shorten).join(', ')}`;
-  return `${group}${begins}: ${parts.join(', and ') || 'nothing merges it with others'}.`;
+  if (last?.step === 'root-bus') return `${shorten(name)} sits on a root bus`;
+  if (last?.step !== 'isolated-above') return undefined;
+  const [nearest] = last.path;
+  const why = nearest === undefined ? '' : ` (${acsBecause(nearest)})`;
+  return `${shorten(last.bridge)} above ${shorten(name)} isolates${why}`;
 }

@@ -14,8 +14,18 @@ export function whyText(report: WhyReport, out: Output, title: Title): string {
       '\n',
       `${bold('They')} ${bold(answer)}${groupsOf(a, b)}.\n`,
       ...report.pair.because.map((line) => wrap(`- ${line}`, out, '  ', '    ')),
-      ...kernelDisagrees(a, out),
-      ...kernelDisagrees(b, out),
+      ...[a, b].flatMap((why) => {
+        const short = (name: string): string => title(name).split(' ')[0]!;
+        return differs(why)
+          ? [
+              '\n',
+              wrap(
+                `${out.colors.yellow('The kernel differs')} for ${short(why.device.address)}: by the rules, ${rulesSay(why, short)}`,
+                out,
+              ),
+            ]
+          : [];
+      }),
     ].join('');
   }
   return report.devices.map((device) => one(device, out, title)).join('\n');
@@ -24,61 +34,69 @@ export function whyText(report: WhyReport, out: Output, title: Title): string {
 function one(why: WhyDevice, out: Output, title: Title): string {
   const { bold } = out.colors;
   const short = (name: string): string => title(name).split(' ')[0]!;
-  const parts = [titleLine(why.device.address, title, out), '\n'];
-  if (why.group === null) {
-    parts.push(wrap(`${bold('It is in no group.')} ${why.noGroup ?? ''}`, out), ...kernelDisagrees(why, out));
-    return parts.join('');
-  }
-  const others = why.group.members.filter((name) => name !== why.device.address);
-  const id = why.kernelGroup?.id ?? why.group.id;
-  parts.push(
-    others.length === 0
-      ? `${bold(`Group ${id}`)}, alone.\n`
-      : `${bold(`Group ${id}`)}, with\n${others.map((name) => titleLine(name, title, out, '  ')).join('')}`,
-  );
-  parts.push(
-    `\n${bold('How it came there')}\n`,
-    ...why.because.map((line, index) => wrap(line, out, `  ${index + 1}. `, '     ')),
-  );
-  if (why.others.length > 0) {
-    parts.push(
-      `\n${bold('How the others came to it')}\n`,
-      ...why.others.map(({ devices, because }) =>
-        wrap(`- ${devices.map(short).join(' ')}: ${because}`, out, '  ', '    '),
-      ),
-    );
-  }
-  if (why.changes.length > 0) {
-    parts.push(
-      `\n${bold('What would change it')}\n`,
-      ...why.changes.map((change) => wrap(`- ${change.what}`, out, '  ', '    ')),
-    );
-  }
-  parts.push(...kernelDisagrees(why, out));
-  return parts.join('');
+  const section = (head: string, lines: string[]): string[] =>
+    lines.length > 0 ? [`\n${bold(head)}\n`, ...lines] : [];
+  const bullet = (text: string): string => wrap(`- ${text}`, out, '  ', '    ');
+  const apart = differs(why);
+  return [
+    titleLine(why.device.address, title, out),
+    '\n',
+    ...membership(why, out, title),
+    ...(apart ? [wrap(`${out.colors.yellow('The rules differ')}: ${rulesSay(why, short)}`, out)] : []),
+    ...(why.group === null
+      ? []
+      : section(
+          apart ? 'How the rules place it' : 'How it came there',
+          why.because.map((line, index) => wrap(line, out, `  ${index + 1}. `, '     ')),
+        )),
+    ...section(
+      'How the others came to it',
+      why.others.map(({ devices, because }) => bullet(`${devices.map(short).join(' ')}: ${because}`)),
+    ),
+    ...section(
+      'What would change it',
+      why.changes.map((change) => bullet(change.what)),
+    ),
+  ].join('');
 }
 
-/** The kernel's own grouping wins over the rules: where they part, say so. */
-function kernelDisagrees(why: WhyDevice, out: Output): string[] {
-  if (why.kernelGroup === undefined) return [];
-  const kernel = why.kernelGroup?.members.join(' ');
-  const rules = why.group?.members.join(' ');
-  if (kernel === rules) return [];
-  const has = why.kernelGroup === null ? 'no group for it' : `it in group ${why.kernelGroup.id} (${kernel})`;
-  const give = why.group === null ? 'give it none' : `give it ${rules}`;
+/** The group as it is: the kernel's where it formed any, else the rules'. */
+function membership(why: WhyDevice, out: Output, title: Title): string[] {
+  const { bold } = out.colors;
+  const group = why.kernelGroup === undefined ? why.group : why.kernelGroup;
+  if (group === null) {
+    const reason = why.noGroup === undefined ? '.' : `: ${why.noGroup}.`;
+    return [wrap(`${bold('It is in no group')}${reason}`, out)];
+  }
+  const others = group.members.filter((name) => name !== why.device.address);
+  const would = why.kernelGroup === undefined ? ' (predicted)' : '';
+  if (others.length === 0) return [`${bold(`Group ${group.id}`)}${would}, alone.\n`];
   return [
-    '\n',
-    wrap(
-      `${out.colors.yellow('The kernel differs')}: it has ${has}, where the rules ${give}. \`ringfence verify\` tells the likely cause.`,
-      out,
-    ),
+    `${bold(`Group ${group.id}`)}${would}, with\n`,
+    ...others.map((name) => titleLine(name, title, out, '  ')),
   ];
 }
 
+function differs(why: WhyDevice): boolean {
+  if (why.kernelGroup === undefined) return false;
+  return why.kernelGroup?.members.join(' ') !== why.group?.members.join(' ');
+}
+
+function rulesSay(why: WhyDevice, short: (name: string) => string): string {
+  const others = why.group?.members.filter((name) => name !== why.device.address).map(short);
+  const say =
+    others === undefined
+      ? `they give it no group${why.noGroup === undefined ? '' : `: ${why.noGroup}`}`
+      : others.length === 0
+        ? 'they leave it alone'
+        : `they put it with ${others.join(' ')}`;
+  return `${say}. \`ringfence verify\` tells the likely cause.`;
+}
+
 function groupsOf(a: WhyDevice, b: WhyDevice): string {
-  const [left, right] = [a.group?.id, b.group?.id];
+  const [left, right] = [a, b].map(
+    (why) => (why.kernelGroup === undefined ? why.group : why.kernelGroup)?.id,
+  );
   if (left === undefined || right === undefined) return '';
-  return left === right
-    ? ` (${a.kernelGroup?.id ?? left})`
-    : ` (${a.kernelGroup?.id ?? left} and ${b.kernelGroup?.id ?? right})`;
+  return left === right ? ` (${left})` : ` (${left} and ${right})`;
 }

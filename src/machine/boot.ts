@@ -33,6 +33,8 @@ export interface BootOptions {
   extraCommandLine?: string;
   /** Leaves out `pcie_acs_override=`, which mainline kernels do not know. */
   withoutOverride?: boolean;
+  /** Takes the recorded ACS words as firmware's and enables ACS anew, for trying another command line. */
+  enableAcs?: boolean;
 }
 
 /**
@@ -59,7 +61,7 @@ export function boot(snapshot: Snapshot, options: BootOptions = {}): Machine {
   for (const device of pci.devices) if (!device.isVirtual) addWithParents(core, device);
   for (const device of others.values()) addWithParents(core, device);
 
-  const acs = acsContext(snapshot, commandLine);
+  const acs = acsContext(snapshot, commandLine, options);
   const notes = registerIommus(iommu, snapshot, {
     topology: pci,
     acs,
@@ -106,11 +108,11 @@ function defaultType({ iommuPassthrough, iommuStrict }: CommandLine): ReturnType
  * Where the recorded kernel formed groups it had an IOMMU, so it has enabled ACS and the control words show it.
  * Elsewhere they are firmware's, and the question is what such a kernel would make of them.
  */
-function acsContext(snapshot: Snapshot, commandLine: CommandLine): AcsContext {
+function acsContext(snapshot: Snapshot, commandLine: CommandLine, options: BootOptions): AcsContext {
   const formed = (snapshot.groups?.length ?? 0) > 0;
   return new AcsContext({
     control: new AcsControl({
-      mode: formed ? 'recorded' : 'enabled',
+      mode: formed && !options.enableAcs ? 'recorded' : 'enabled',
       disableAcsRedir: commandLine.disableAcsRedir,
       configAcs: commandLine.configAcs,
       noAts: commandLine.noAts,

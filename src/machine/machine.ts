@@ -12,7 +12,6 @@ import type { Sysfs } from '../kernel/sysfs.ts';
 import { type AcsContext, type AcsVerdict, acsPath } from '../pci/acs.ts';
 import { forEachDmaAlias } from '../pci/alias.ts';
 import type { PciDevice } from '../pci/device.ts';
-import { PcieType } from '../pci/facts.ts';
 import type { PciTopology } from '../pci/topology.ts';
 import type { BootOptions } from './boot.ts';
 import { functionInit } from './function-init.ts';
@@ -49,7 +48,8 @@ export interface MachineParts {
 }
 
 export class Machine {
-  readonly snapshot: Snapshot;
+  /** The facts it was booted with; after hot-plug, those it has now, for reports to speak of. */
+  snapshot: Snapshot;
   readonly options: BootOptions;
   /** Name of the grouping policy it was booted with. */
   readonly policy: string;
@@ -108,21 +108,25 @@ export class Machine {
     return why && noGroupWords(why);
   }
 
-  /** Whether every fact that decided over the device was known, for it and for those it joined. */
+  /** Whether every fact that decided over the device's group was known: over it and over every other member. */
   certain(name: string): boolean {
-    const seen = new Set<string>();
-    for (let at: string | undefined = name; at !== undefined && !seen.has(at); ) {
-      seen.add(at);
-      const reason = this.reason(at);
-      if (reason !== undefined && reason.assumed.length > 0) return false;
-      at = reason?.joined?.through;
-    }
-    return true;
+    const device = this.device(name);
+    if (device === undefined) return true;
+    const members = this.iommu.groupOf(device)?.devices ?? [device];
+    return members.every((member) => (this.iommu.reasonFor(member)?.assumed.length ?? 0) === 0);
   }
 
   /** Devices whose place is not certain. */
   uncertain(): string[] {
-    return this.pci.devices.filter((device) => !this.certain(device.name)).map((device) => device.name);
+    const doubtful = new Set<Group | undefined>();
+    for (const device of this.pci.devices) {
+      const reason = this.iommu.reasonFor(device);
+      if (reason !== undefined && reason.assumed.length > 0) doubtful.add(this.iommu.groupOf(device));
+    }
+    if (doubtful.size === 0) return [];
+    return this.pci.devices
+      .filter((device) => doubtful.has(this.iommu.groupOf(device)))
+      .map((device) => device.name);
   }
 
   /** The bridge right above a device. */
@@ -167,12 +171,6 @@ export class Machine {
     return [...(driver?.getResvRegions?.(device!) ?? [])].map(regionView);
   }
 
-  /** Root and downstream ports: where a card can be plugged in. */
-  isSlot(name: string): boolean {
-    const type = this.pci.find(name)?.pcieType;
-    return type === PcieType.RootPort || type === PcieType.Downstream;
-  }
-
   /** Names of the quirks that speak about a device. */
   quirks(name: string): string[] {
     const device = this.#pci(name);
@@ -197,6 +195,7 @@ export class Machine {
       const device = this.pci.add(functionInit(facts));
       this.core.addDevice(device);
       added.push(device);
+      this.#recorded([...this.snapshot.devices, facts]);
     }
     const first = added[0];
     if (first !== undefined) this.pci.slotScanned(first);
@@ -209,8 +208,17 @@ export class Machine {
    * @throws KernelError ENODEV when there is no such PCI function
    */
   unplug(name: string): void {
-    for (const device of this.pci.remove(this.#pci(name))) this.core.deleteDevice(device);
+    const gone = this.pci.remove(this.#pci(name));
+    for (const device of gone) this.core.deleteDevice(device);
     this.acsContext.invalidate();
+    const names = new Set(gone.map((device) => device.name));
+    this.#recorded(this.snapshot.devices.filter((facts) => !names.has(facts.address)));
+  }
+
+  /** The facts after hot-plug. What the recorded kernel formed no longer says anything about them. */
+  #recorded(devices: PciFacts[]): void {
+    const { groups: _, ...rest } = this.snapshot;
+    this.snapshot = { ...rest, devices };
   }
 
   #pci(name: string): PciDevice {

@@ -155,7 +155,7 @@ function linkedUnits(input: DetectInput, notes: string[]): DetectedIommu[] {
         notes,
       ),
       covers: (device) => linked(device.name),
-      why: (device) => (isIommuFunction(device) ? 'it is an IOMMU itself' : 'it was not linked to it'),
+      why: (device) => (isIommuFunction(device) ? 'it is an IOMMU itself' : 'the recording shows it untranslated'),
     });
   });
 }

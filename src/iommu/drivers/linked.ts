@@ -47,7 +47,7 @@ export class LinkedIommu implements DetectedIommu {
   }
 
   whyNotCovered(): string {
-    return 'it was not linked to it when it was recorded';
+    return 'the recording shows it untranslated';
   }
 
   isolatedMsi(): boolean {
