@@ -135,7 +135,7 @@ describe('why', () => {
     const { pair } = whyReport(describer(snapshot), boot(snapshot), ['0000:01:00.0', '0000:01:00.1']);
     expect(pair).toMatchObject({
       share: false,
-      because: [expect.stringMatching(/by the rules they would share/), expect.anything()],
+      because: [expect.stringMatching(/by the rules of linux-6\.12 they would share/), expect.anything()],
     });
   });
 

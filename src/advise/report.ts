@@ -81,6 +81,8 @@ export interface ListReport extends Report<'list'> {
 
 export interface WhyReport extends Report<'why'> {
   source: 'kernel' | 'predicted';
+  /** Rules that `group`, `reason` and `because` follow. */
+  policy: string;
   devices: WhyDevice[];
   /** With two devices: whether they share, and what decides it. */
   pair?: WhyPair;

@@ -16,6 +16,7 @@ export function whyReport(describer: Describer, machine: Machine, names: string[
     version: REPORT_VERSION,
     host: describer.host(),
     source: (describer.snapshot.groups?.length ?? 0) === 0 ? 'predicted' : 'kernel',
+    policy: machine.policy,
     devices: names.map((name) => whyDevice(describer, machine, name, second === undefined)),
     ...(second !== undefined && { pair: whyPair(describer, machine, first, second) }),
   };
@@ -70,7 +71,7 @@ function whyPair(describer: Describer, machine: Machine, a: string, b: string): 
   const would = rules.share ? 'they would share a group' : 'they would not share a group';
   return {
     share,
-    because: [`by the rules ${would}; \`ringfence verify\` tells the likely cause`, ...rules.because],
+    because: [`by the rules of ${machine.policy} ${would}`, ...rules.because],
   };
 }
 

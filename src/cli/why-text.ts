@@ -1,6 +1,7 @@
 /** `why` for reading. */
 
 import type { WhyDevice, WhyReport } from '../advise/report.ts';
+import { DEFAULT_POLICY } from '../iommu/grouping/index.ts';
 import { type Output, type Title, titleLine, wrap } from './output.ts';
 
 export function whyText(report: WhyReport, out: Output, title: Title): string {
@@ -14,24 +15,12 @@ export function whyText(report: WhyReport, out: Output, title: Title): string {
       '\n',
       `${bold('They')} ${bold(answer)}${groupsOf(a, b)}.\n`,
       ...report.pair.because.map((line) => wrap(`- ${line}`, out, '  ', '    ')),
-      ...[a, b].flatMap((why) => {
-        const short = (name: string): string => title(name).split(' ')[0]!;
-        return differs(why)
-          ? [
-              '\n',
-              wrap(
-                `${out.colors.yellow('The kernel differs')} for ${short(why.device.address)}: by the rules, ${rulesSay(why, short)}`,
-                out,
-              ),
-            ]
-          : [];
-      }),
     ].join('');
   }
-  return report.devices.map((device) => one(device, out, title)).join('\n');
+  return report.devices.map((device) => one(device, report.policy, out, title)).join('\n');
 }
 
-function one(why: WhyDevice, out: Output, title: Title): string {
+function one(why: WhyDevice, policy: string, out: Output, title: Title): string {
   const { bold } = out.colors;
   const short = (name: string): string => title(name).split(' ')[0]!;
   const section = (head: string, lines: string[]): string[] =>
@@ -42,7 +31,9 @@ function one(why: WhyDevice, out: Output, title: Title): string {
     titleLine(why.device.address, title, out),
     '\n',
     ...membership(why, out, title),
-    ...(apart ? [wrap(`${out.colors.yellow('The rules differ')}: ${rulesSay(why, short)}`, out)] : []),
+    ...(apart
+      ? [wrap(`${out.colors.yellow('The rules differ')}: ${rulesSay(why, policy, short)}`, out)]
+      : []),
     ...(why.group === null
       ? []
       : section(
@@ -82,15 +73,17 @@ function differs(why: WhyDevice): boolean {
   return why.kernelGroup?.members.join(' ') !== why.group?.members.join(' ');
 }
 
-function rulesSay(why: WhyDevice, short: (name: string) => string): string {
+function rulesSay(why: WhyDevice, policy: string, short: (name: string) => string): string {
   const others = why.group?.members.filter((name) => name !== why.device.address).map(short);
   const say =
     others === undefined
-      ? `they give it no group${why.noGroup === undefined ? '' : `: ${why.noGroup}`}`
+      ? `it has no group${why.noGroup === undefined ? '' : `: ${why.noGroup}`}`
       : others.length === 0
-        ? 'they leave it alone'
-        : `they put it with ${others.join(' ')}`;
-  return `${say}. \`ringfence verify\` tells the likely cause.`;
+        ? 'it is alone'
+        : `it is with ${others.join(' ')}`;
+  const rules = policy === DEFAULT_POLICY ? 'the rules' : `the rules of ${policy}`;
+  const hint = policy === DEFAULT_POLICY ? ' `ringfence verify` tells the likely cause.' : '';
+  return `by ${rules} ${say}.${hint}`;
 }
 
 function groupsOf(a: WhyDevice, b: WhyDevice): string {
