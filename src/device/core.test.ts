@@ -609,3 +609,37 @@ describe('drivers', () => {
     ]);
   });
 });
+
+describe('notifier of all devices', () => {
+  test('add after the bus was told and before any probe, removed after the bus while the directory is there', () => {
+    const core = new DeviceCore(new Sysfs());
+    const bus = new Bus({ name: 'pci' });
+    core.addBus(bus);
+    const log: string[] = [];
+    bus.notifier.register(({ action }) => void log.push(`bus ${action}`));
+    core.notifier.register(({ action, device }) => void log.push(`core ${action} ${device.kobj?.inSysfs}`));
+    core.registerDriver({ name: 'd', bus, probe: () => void log.push('probe') });
+    const device = new Device({ name: 'x', bus });
+    core.addDevice(device);
+    core.deleteDevice(device);
+    expect(log.filter((line) => !/bus (un)?b/.test(line))).toEqual([
+      'bus add',
+      'core add true',
+      'probe',
+      'bus del',
+      'bus removed',
+      'core removed true',
+    ]);
+  });
+
+  test('devices on no bus too, children before their parent when a tree goes', () => {
+    const core = new DeviceCore(new Sysfs());
+    const log: string[] = [];
+    core.notifier.register(({ action, device }) => void log.push(`${action} ${device.name}`));
+    const parent = new Device({ name: 'parent' });
+    core.addDevice(parent);
+    core.addDevice(new Device({ name: 'child', parent }));
+    core.deleteDevice(parent);
+    expect(log).toEqual(['add parent', 'add child', 'removed child', 'removed parent']);
+  });
+});

@@ -10,15 +10,21 @@
 
 import { KernelError } from '../kernel/errors.ts';
 import type { Kobject } from '../kernel/kobject.ts';
+import { NotifierChain } from '../kernel/notifier.ts';
 import type { Sysfs } from '../kernel/sysfs.ts';
 import { type BindErrorReport, Binding, type MatchGate } from './binding.ts';
-import type { Bus } from './bus.ts';
+import type { Bus, BusEvent } from './bus.ts';
 import { BusDirectories } from './bus-directories.ts';
 import { type Device, DeviceKobject } from './device.ts';
 import type { Driver } from './driver.ts';
 
 export class DeviceCore {
   readonly sysfs: Sysfs;
+  /**
+   * Told `add` and `removed` of every device, on whatever bus or none, right after its bus was
+   * (`device_platform_notify`, `device_platform_notify_remove`). Answers change nothing.
+   */
+  readonly notifier = new NotifierChain<BusEvent>('devices');
   readonly #devicesDirectory: Kobject;
   readonly #directories: BusDirectories;
   readonly #binding: Binding;
@@ -64,7 +70,10 @@ export class DeviceCore {
       bus?.linkDevice(device);
       // The kernel does this after the probe; here deleting the parent must find every child it has.
       device.parent?.linkChild(device);
-      this.#binding.beforeReady(device, () => bus?.notify('add', device));
+      this.#binding.beforeReady(device, () => {
+        bus?.notify('add', device);
+        this.notifier.call({ action: 'add', device });
+      });
       if (bus?.driversAutoprobe) this.#initialProbe(device);
     });
   }
@@ -229,6 +238,7 @@ export class DeviceCore {
     this.#binding.deferred.delete(device);
     for (const child of [...device.children].reverse()) this.#deleteDevice(child);
     bus?.notify('removed', device);
+    this.notifier.call({ action: 'removed', device });
     kobj.del();
     device.kobj = undefined;
     kobj.put();

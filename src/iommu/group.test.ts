@@ -267,3 +267,17 @@ describe('groups-core.md 8: group events', () => {
     bench.tracker.assertNone();
   });
 });
+
+test('listeners of all groups hear every event of each, after the group’s own, groups to come included', () => {
+  const bench = new Bench();
+  const log: string[] = [];
+  bench.iommu.groupNotifier.register(({ action, device, group }) => {
+    log.push(`all: ${action} ${device.name} ${group.id}`);
+  });
+  const device = bench.device('x');
+  using group = bench.iommu.groupAlloc();
+  group.registerNotifier(({ action }) => void log.push(`own: ${action}`));
+  group.addDevice(device);
+  group.removeDevice(device);
+  expect(log).toEqual(['own: addDevice', 'all: addDevice x 0', 'own: delDevice', 'all: delDevice x 0']);
+});
