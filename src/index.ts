@@ -4,10 +4,16 @@
  * @packageDocumentation
  */
 
+// Verdicts, hand-over, exports.
+export { checkReport } from './advise/check.ts';
 // … as reports, and in words.
 export { Describer } from './advise/describe.ts';
 export { diffReport } from './advise/diff.ts';
+export { exportReport } from './advise/export/export.ts';
+export { EXPORTERS } from './advise/export/formats.ts';
 export { kernelList, predictedList } from './advise/list.ts';
+export { planReport } from './advise/plan.ts';
+export { DEFAULT_CHECK_POLICY } from './advise/policy.ts';
 export { reasonWords } from './advise/reason-words.ts';
 export type * from './advise/report.ts';
 export { selectDevice, selectDevices } from './advise/select.ts';
@@ -46,6 +52,13 @@ export { Iommu } from './iommu/iommu.ts';
 export { LegacyGroups } from './iommu/legacy.ts';
 export type { ReservedRegion } from './iommu/reserved-region.ts';
 export { withUsbCompanions } from './iommu/usb-companion.ts';
+// Isolation: who forms groups, who owns them, how much is enough.
+export { DisabledIsolation } from './isolation/disabled.ts';
+export { isolate } from './isolation/isolate.ts';
+export { Isolation } from './isolation/isolation.ts';
+export { LACKS } from './isolation/lacks.ts';
+export { IsolationManager } from './isolation/manager.ts';
+export type { IsolationProvider } from './isolation/provider.ts';
 export { ERRNO, type ErrnoName, InputError, KernelError } from './kernel/errors.ts';
 export { ReferenceTracker } from './kernel/reference.ts';
 export { Sysfs } from './kernel/sysfs.ts';

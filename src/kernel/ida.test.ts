@@ -43,7 +43,7 @@ describe('Ida', () => {
   test('property: answers as a plain set searched from 0 does', () => {
     const step = fc.oneof(fc.constant('alloc' as const), fc.nat(140));
     fc.assert(
-      fc.property(fc.array(step, { maxLength: 400 }), fc.nat(130), (steps, max) => {
+      fc.property(fc.array(step, { maxLength: 400, size: 'max' }), fc.nat(130), (steps, max) => {
         const ida = new Ida('ids', max);
         const model = new Set<number>();
         for (const next of steps) {

@@ -9,7 +9,7 @@ test('behaves as a Map does, few entries or many', () => {
     { weight: 2, arbitrary: fc.record({ do: fc.constant('delete' as const), name, value: fc.nat() }) },
   );
   fc.assert(
-    fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+    fc.property(fc.array(step, { maxLength: 60, size: 'max' }), (steps) => {
       const small = new SmallMap<string, number>();
       const model = new Map<string, number>();
       for (const each of steps) {
