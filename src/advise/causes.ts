@@ -6,9 +6,9 @@
 import { type BootOptions, boot } from '../machine/boot.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { Describer } from './describe.ts';
+import { comparePartitions, kernelPartition, modelPartition, type RawDifference } from './partition.ts';
 import type { Difference } from './report.ts';
 import { shortener } from './shorten.ts';
-import { comparePartitions, kernelPartition, modelPartition, type RawDifference } from './verify.ts';
 
 export type Cause = Pick<Difference, 'cause' | 'explanation' | 'certain'>;
 
