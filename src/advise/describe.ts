@@ -1,6 +1,8 @@
 /** One device of a snapshot as a line of a report: ids as text, names where there is a pci.ids. */
 
+import { redactCommandLine } from '../host/redact-command-line.ts';
 import type { OtherFacts, PciFacts, Snapshot } from '../host/snapshot.ts';
+import { printable } from '../kernel/printable.ts';
 import { compareAddresses } from '../pci/address.ts';
 import type { PciIds } from '../pci/ids.ts';
 import type { Shorten } from './reason-words.ts';
@@ -46,15 +48,15 @@ export class Describer {
     return sortNames(names).map((name) => this.line(name));
   }
 
-  /** `00:01.0 PCI bridge: Intel Corporation Device a70d`, as far as known; without ids. */
+  /** `00:01.0 PCI bridge: Intel Corporation Device a70d`, as far as known; without ids. For reading: printable. */
   title(name: string): string {
-    return [name, deviceTitle(this.line(name))].filter(Boolean).join(' ');
+    return printable([name, deviceTitle(this.line(name))].filter(Boolean).join(' '));
   }
 
   /** The same with a short address where the machine has only domain 0. */
   shortTitle(name: string): string {
     this.#shorten ??= shortener(this.snapshot);
-    return this.#shorten(name) + this.title(name).slice(name.length);
+    return printable(this.#shorten(name)) + this.title(name).slice(name.length);
   }
 
   /** Name of the board or card maker's product, where ids and a pci.ids tell it. */
@@ -80,7 +82,7 @@ export class Describer {
       ...(board !== undefined && { board }),
       ...(arch !== undefined && { arch }),
       ...(kernel.release !== undefined && { kernel: kernel.release }),
-      ...(kernel.cmdline !== undefined && { cmdline: kernel.cmdline }),
+      ...(kernel.cmdline !== undefined && { cmdline: redactCommandLine(kernel.cmdline) }),
       ...(iommus !== undefined && { iommus: iommus.map((iommu) => iommu.name) }),
     };
   }

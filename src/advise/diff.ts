@@ -1,6 +1,7 @@
 /** What changed between two recordings of a machine. */
 
 import { factsOf } from '../host/facts.ts';
+import { redactCommandLine } from '../host/redact-command-line.ts';
 import type { PciFacts, Snapshot } from '../host/snapshot.ts';
 import { acsBitNames } from '../pci/acs-bits.ts';
 import { type Describer, sortNames } from './describe.ts';
@@ -29,11 +30,15 @@ function kernelChanges(before: Snapshot, after: Snapshot): Entry[] {
     ['board', before.board, after.board],
     ['release', before.kernel.release, after.kernel.release],
     ['version', before.kernel.version, after.kernel.version],
-    ['command line', before.kernel.cmdline, after.kernel.cmdline],
+    ['command line', commandLine(before), commandLine(after)],
     ['IOMMUs', names(before), names(after)],
   ];
   return facts.flatMap(([where, a, b]) => changed('kernel', where, a, b));
 }
+
+/** As captures have it: a machine and its own capture do not differ. */
+const commandLine = ({ kernel }: Snapshot): string | undefined =>
+  kernel.cmdline === undefined ? undefined : redactCommandLine(kernel.cmdline);
 
 const names = (snapshot: Snapshot): string | undefined =>
   snapshot.iommus?.map((iommu) => iommu.name).join(' ');

@@ -44,7 +44,7 @@ export const COMMANDS: readonly Command[] = [
     name: 'show',
     operands: 'DEVICE|GROUP…',
     min: 1,
-    max: 64,
+    max: Number.POSITIVE_INFINITY,
     summary: 'everything known of a device or group',
     description:
       'Shows ids, group, isolation, requester ids, reset, virtual functions, reserved regions and driver. DEVICE is an address (0000:01:00.0, 01:00.0, 01:00 for all functions), ids (10de:1b80), a libvirt name (pci_0000_01_00_0) or a path that survives renumbering (00:01.0/00.0). GROUP is a group number.',
@@ -96,6 +96,116 @@ export const COMMANDS: readonly Command[] = [
     load: () => import('./commands/verify.ts'),
   },
   {
+    name: 'check',
+    operands: 'DEVICE…',
+    min: 1,
+    max: Number.POSITIVE_INFINITY,
+    summary: 'whether devices can be handed over: yes, no or cannot tell, and every reason',
+    description:
+      'Says whether the devices can be handed over together, to a virtual machine or another program: who else is in their groups and driven by the host, memory that firmware reserves, interrupts, reset, what the host uses on them right now, virtual functions, identical cards, and isolation that is only claimed. DEVICE is named as for `show`.\nWhat counts as a refusal, a warning or a note is set by a policy file (docs/policy.md). Each reason is followed by the name that the policy knows it by.',
+    options: [
+      {
+        name: 'policy',
+        value: 'FILE',
+        help: 'what is acceptable: JSON, comments allowed; see docs/policy.md',
+      },
+      { name: 'compact', help: 'one line a device: address, verdict, reasons' },
+    ],
+    examples: [
+      ['sudo ringfence check 01:00', 'all functions of that card'],
+      ['ringfence check 01:00.0 --compact', '0000:01:00.0 no member-in-use:0000:01:00.1(e1000e)'],
+      ['ringfence check 10de:1b80 --host desktop.json --policy lab.json', 'a recorded machine, own rules'],
+    ],
+    exits: [
+      [0, 'yes'],
+      [1, 'no'],
+      [3, 'cannot tell: facts are missing that could be in the way'],
+    ],
+    load: () => import('./commands/check.ts'),
+  },
+  {
+    name: 'plan',
+    operands: 'DEVICE…',
+    min: 1,
+    max: Number.POSITIVE_INFINITY,
+    summary: 'every write that hands devices over, in order, with the state before; does nothing',
+    description:
+      'Prints the writes to sysfs that give the devices and the rest of their groups to another driver, and what stands there now. Bridges stay with the host. For every other device of the group you are asked; --yes answers yes, --only leaves them out. Nothing is written, and no module is loaded: that is shown as a command to run.\nWith --json the plan is a file that `ringfence apply` takes.',
+    options: [
+      { name: 'driver', short: 'd', value: 'NAME', help: 'driver that gets the devices; default: vfio-pci' },
+      { name: 'only', help: 'the devices named, without the rest of their groups' },
+      { name: 'yes', short: 'y', help: 'yes to every question' },
+      {
+        name: 'persist',
+        value: 'DIR',
+        help: 'also write files for udev, driverctl, modprobe and the kernel command line to DIR, to be reviewed; they make it outlive a reboot',
+      },
+      { name: 'policy', value: 'FILE', help: 'what is acceptable, as for `check`' },
+    ],
+    examples: [
+      ['ringfence plan 01:00.0', 'the writes, after asking for each other device of its group'],
+      ['ringfence plan 01:00 --yes --json > plan.json', 'the plan as a file'],
+      ['ringfence plan 01:00 --yes --persist files', 'and files that make it outlive a reboot'],
+    ],
+    exits: [
+      [0, 'the plan can be applied'],
+      [1, 'planned, and `check` refuses it'],
+      [2, 'the call is wrong, or a question is open and nobody can be asked'],
+      [3, 'facts are missing: the driver of a device, or what `check` needs'],
+    ],
+    load: () => import('./commands/plan.ts'),
+  },
+  {
+    name: 'apply',
+    operands: 'FILE',
+    min: 1,
+    max: 1,
+    summary: 'make the writes of a plan; all of them or none',
+    description:
+      'Makes the writes of a plan file (- is standard input), looks after each whether the kernel did it, and takes everything back when one fails. Every write is in the journal before it is made. It refuses when the machine is not as the plan assumes, or when `check` refuses and the reason is not overridden by name. A hand-over that was killed is finished first if FILE is its plan, else undone.\nWith --host, DIR holds a copy of a sysfs tree, and the hand-over is rehearsed there.',
+    options: [
+      {
+        name: 'override',
+        value: 'NAME',
+        many: true,
+        help: 'go on although `check` refuses for this reason; may be repeated',
+      },
+      { name: 'policy', value: 'FILE', help: 'what is acceptable, as for `check`' },
+    ],
+    examples: [
+      ['sudo ringfence apply plan.json', 'hand the devices over'],
+      ['ringfence apply plan.json --host copy', 'rehearse it on a copy of sysfs'],
+    ],
+    exits: [
+      [0, 'done, or nothing to do'],
+      [1, 'refused; nothing was written'],
+      [4, 'failed; everything was taken back, or the report says what was not'],
+    ],
+    load: () => import('./commands/apply.ts'),
+  },
+  {
+    name: 'undo',
+    operands: '[ID]',
+    min: 0,
+    max: 1,
+    summary: 'return every device of a hand-over to the driver it had',
+    description:
+      'Takes back the last hand-over of this machine (or of --host), or the one of that number, also one that was killed half way. Journals are in $XDG_STATE_HOME/ringfence or ~/.local/state/ringfence, those of root in /var/lib/ringfence.',
+    options: [
+      { name: 'list', short: 'l', help: 'the hand-overs on record, and what became of them' },
+      { name: 'forget', help: 'close the record and touch no device' },
+    ],
+    examples: [
+      ['sudo ringfence undo', 'take back the last hand-over'],
+      ['ringfence undo --list', 'all there were'],
+    ],
+    exits: [
+      [0, 'undone, or nothing to undo'],
+      [4, 'a device could not be returned; run it again when what was in the way is mended'],
+    ],
+    load: () => import('./commands/undo.ts'),
+  },
+  {
     name: 'capture',
     operands: '[FILE]',
     min: 0,
@@ -111,6 +221,7 @@ export const COMMANDS: readonly Command[] = [
       ['sudo ringfence capture desktop.json.gz', 'this machine, compressed'],
       ['ringfence capture --host dump.txt', "somebody's lspci text as a snapshot"],
     ],
+    without: ['json'],
     load: () => import('./commands/capture.ts'),
   },
   {
@@ -133,6 +244,69 @@ export const COMMANDS: readonly Command[] = [
     load: () => import('./commands/diff.ts'),
   },
   {
+    name: 'export',
+    operands: '[DEVICE|GROUP…]',
+    min: 0,
+    max: Number.POSITIVE_INFINITY,
+    summary: 'devices in the words of libvirt, QEMU, Proxmox, Kubernetes and others',
+    description:
+      'Writes what another program takes: libvirt, qemu, proxmox, proxmox-mapping, kubevirt, dra, cdi and modprobe for the devices named, with the rest of their groups and without bridges; prometheus, dot and svg for the whole machine, or for the groups of the devices named. What to know about the text goes to standard error.',
+    options: [
+      {
+        name: 'format',
+        short: 'f',
+        value: 'FORMAT',
+        help: 'libvirt, qemu, proxmox, proxmox-mapping, kubevirt, dra, cdi, modprobe, prometheus, dot or svg',
+      },
+      { name: 'iommufd', help: 'through iommufd and not through groups and containers; never both' },
+      { name: 'only', help: 'the devices named and nothing else of their groups' },
+      { name: 'unmanaged', help: "libvirt: managed='no', for devices that are bound to vfio-pci already" },
+      { name: 'node', value: 'NAME', help: 'name of the machine in its cluster (dra, proxmox-mapping)' },
+      {
+        name: 'domain',
+        value: 'DOMAIN',
+        help: 'DNS domain for names of resources (kubevirt, dra, cdi); default: ringfence.local',
+      },
+      POLICY,
+    ],
+    examples: [
+      ['ringfence export -f libvirt 01:00.0', 'hostdev elements for the devices of its group'],
+      ['ringfence export -f qemu --iommufd 01:00', 'arguments of QEMU, through iommufd'],
+      ['ringfence export -f svg > groups.svg', 'the machine as a picture'],
+    ],
+    exits: [
+      [0, 'written'],
+      [1, 'the devices cannot be exported: a bridge, no group, not bound'],
+      [3, 'facts are missing that the format needs'],
+    ],
+    load: () => import('./commands/export.ts'),
+  },
+  {
+    name: 'watch',
+    operands: '',
+    min: 0,
+    max: 0,
+    summary: 'devices, drivers and groups as they change',
+    description:
+      'Prints a line for each device that comes or goes, driver that binds or lets go, group that is formed, dissolved or changes its type, and group that goes to vfio or comes back. Listens to the kernel through udevadm where there is one, and looks at sysfs at regular times for what the kernel does not announce. --host takes a directory here. With --json, an object a line.',
+    options: [
+      {
+        name: 'interval',
+        short: 'i',
+        value: 'SECONDS',
+        help: 'time between looks; default 2, and 10 while udevadm announces changes',
+      },
+      { name: 'count', short: 'n', value: 'NUMBER', help: 'end after so many events' },
+      { name: 'for', value: 'SECONDS', help: 'end after this time' },
+    ],
+    examples: [
+      ['ringfence watch', 'until Ctrl-C'],
+      ['ringfence watch --json --count 1', 'wait for something to happen'],
+    ],
+    exits: [[0, 'ended by count, time, Ctrl-C or SIGTERM']],
+    load: () => import('./commands/watch.ts'),
+  },
+  {
     name: 'completion',
     operands: 'bash|zsh|fish',
     min: 1,
@@ -141,6 +315,7 @@ export const COMMANDS: readonly Command[] = [
     description: 'Prints a completion script.',
     options: [],
     examples: [['source <(ringfence completion bash)', 'completion in this shell']],
+    without: ['host', 'json'],
     load: () => import('./commands/completion.ts'),
   },
 ];
@@ -152,10 +327,8 @@ export function findCommand(name: string): Command {
   const found = COMMANDS.find((command) => command.name === name);
   if (found !== undefined) return found;
   const near = COMMANDS.map((command) => command.name).filter((other) => distance(name, other) <= 2);
-  throw new InputError(
-    'ringfence',
-    `there is no command '${name}'${near.length > 0 ? `; did you mean ${near.join(' or ')}?` : '; see ringfence --help'}`,
-  );
+  const hint = near.length > 0 ? `did you mean ${near.join(' or ')}?` : 'see ringfence --help';
+  throw new InputError(`'${name}'`, `there is no command of that name; ${hint}`);
 }
 
 /** Edit distance, for names of a few letters. */
