@@ -1,6 +1,7 @@
 /** What the README shows is what the program prints, names of devices aside: they differ with the pci.ids. */
 
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -22,19 +23,21 @@ function shown(words: string): string {
   const start = lines.indexOf(`    $ ringfence ${words}`);
   expect(start, `the README shows ringfence ${words}`).toBeGreaterThan(0);
   const rest = lines.slice(start + 1);
-  const end = rest.findIndex((line) => line !== '' && !line.startsWith('    '));
+  const end = rest.findIndex(
+    (line) => (line !== '' && !line.startsWith('    ')) || line.startsWith('    $ '),
+  );
   return rest
     .slice(0, end)
     .map((line) => line.slice(4))
     .join('\n');
 }
 
-async function printed(words: string[]): Promise<string> {
+async function printed(words: string[], env: Record<string, string> = {}): Promise<string> {
   let out = '';
   const write = (text: string): void => {
     out += text;
   };
-  await run(words, { env: {}, stdout: { write }, stderr: { write } });
+  await run(words, { env, stdout: { write }, stderr: { write } });
   return out;
 }
 
@@ -52,6 +55,31 @@ test('verify, of a kernel with the override', async () => {
     writeFileSync(file, writeSnapshot(claimed));
     const text = await printed(['verify', '--host', file]);
     expect(nameless(text)).toBe(nameless(shown('verify --host claimed.json')));
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test('a hand-over, from question to undo', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'ringfence-readme-'));
+  try {
+    const copy = join(folder, 'copy');
+    mkdirSync(copy);
+    execFileSync('tar', ['xzf', join(root, 'test/fixtures/machines/amd.tar.gz'), '-C', copy]);
+    const env = { XDG_STATE_HOME: join(folder, 'state') };
+    const plan = join(folder, 'plan.json');
+    const at = (words: string): string[] =>
+      words.split(' ').map((word) => ({ copy, 'plan.json': plan })[word] ?? word);
+    for (const words of [
+      'check 05:00.0 --host copy',
+      'plan 05:00.0 --host copy',
+      'apply plan.json --host copy',
+      'undo --host copy',
+    ]) {
+      if (words.startsWith('apply'))
+        writeFileSync(plan, await printed(at('plan 05:00.0 --json --host copy'), env));
+      expect(nameless(await printed(at(words), env)), words).toBe(nameless(shown(words)));
+    }
   } finally {
     rmSync(folder, { recursive: true });
   }
