@@ -28,6 +28,8 @@ export interface Command {
   examples: [string, string][];
   /** Exit codes in its own words, where they say more than the general ones. */
   exits?: [number, string][];
+  /** Common options that mean nothing to it. */
+  without?: readonly ('host' | 'json')[];
   load(): Promise<{ run: Run }>;
 }
 
@@ -70,12 +72,17 @@ export const COMMON: Option[] = [
   {
     name: 'host',
     value: 'SOURCE',
-    help: 'a snapshot, a sysfs folder or archive, lspci text, or - (standard input); default: this machine',
+    help: 'a snapshot, a sysfs folder or archive, lspci text, or - (standard input); a pipe is waited for; default: this machine',
   },
   { name: 'json', help: 'the report as JSON' },
   { name: 'no-color', help: 'no colours (NO_COLOR does the same)' },
   { name: 'help', short: 'h', help: 'this text' },
 ];
+
+/** Its own options, then the common ones it takes. */
+export function optionsOf({ options, without = [] }: Command): Option[] {
+  return [...options, ...COMMON.filter(({ name }) => !without.some((other) => other === name))];
+}
 
 /**
  * Parses the words after the command's name.
@@ -83,7 +90,7 @@ export const COMMON: Option[] = [
  */
 export function parseCall(command: Command, words: string[]): { operands: string[]; flags: Flags } {
   const options: Record<string, { type: 'string' | 'boolean'; short?: string; multiple?: boolean }> = {};
-  for (const option of [...COMMON, ...command.options]) {
+  for (const option of optionsOf(command)) {
     options[option.name] = {
       type: option.value === undefined ? 'boolean' : 'string',
       ...(option.short !== undefined && { short: option.short }),
@@ -94,15 +101,14 @@ export function parseCall(command: Command, words: string[]): { operands: string
   try {
     parsed = parseArgs({ args: words, options, allowPositionals: true, strict: true });
   } catch (error) {
-    throw new InputError(`ringfence ${command.name}`, firstSentence((error as Error).message));
+    throw wrongOption(command, (error as Error).message);
   }
   const operands = parsed.positionals;
   if (parsed.values.help !== true) {
-    if (operands.length < command.min)
-      throw new InputError(`ringfence ${command.name}`, `expects ${command.operands}`);
+    if (operands.length < command.min) throw new InputError(command.name, `expects ${command.operands}`);
     if (operands.length > command.max) {
       throw new InputError(
-        `ringfence ${command.name}`,
+        command.name,
         command.max === 0
           ? `takes no operand, got '${operands[0]}'`
           : `takes ${command.operands}, got ${operands.length} operands`,
@@ -112,7 +118,13 @@ export function parseCall(command: Command, words: string[]): { operands: string
   return { operands, flags: new Flags(parsed.values) };
 }
 
-/** Node's message without its advice on passing operands that begin with a dash. */
-function firstSentence(message: string): string {
-  return message.split(/\.\s/)[0]!.replace(/\s+/g, ' ');
+/** Node's message in our words, without its advice on operands that begin with a dash. */
+function wrongOption(command: Command, message: string): InputError {
+  const name = /--[\w-]+/.exec(message)?.[0] ?? /-\w/.exec(message)?.[0] ?? 'an option';
+  if (/argument (?:missing|is ambiguous)/.test(message))
+    return new InputError(command.name, `${name} needs a value`);
+  if (/does not take an argument/.test(message))
+    return new InputError(command.name, `${name} takes no value`);
+  const first = message.split(/\.\s/)[0]!.replace(/\s+/g, ' ');
+  return new InputError(command.name, `${first[0]!.toLowerCase()}${first.slice(1)}`);
 }

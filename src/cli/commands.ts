@@ -212,9 +212,12 @@ export const COMMANDS: readonly Command[] = [
     max: 1,
     summary: 'record the machine in a snapshot',
     description:
-      'Writes everything the other commands need to a snapshot: to FILE (gzip if it ends in .gz) or to standard output. Serial numbers and MAC addresses are left out. Run it as root: without privilege most capabilities cannot be read.',
+      'Writes everything the other commands need to a snapshot: to FILE (gzip if it ends in .gz) or to standard output. Serial numbers and MAC addresses are left out, and values on the kernel command line that may name a disk, a network or a password. Run it as root: without privilege most capabilities cannot be read.',
     options: [
-      { name: 'keep-serials', help: 'keep device serial numbers, which often contain MAC addresses' },
+      {
+        name: 'keep-serials',
+        help: 'keep device serial numbers, which often contain MAC addresses, and the command line',
+      },
       { name: 'force', short: 'f', help: 'overwrite FILE' },
     ],
     examples: [

@@ -5,8 +5,9 @@ import type { AnyReport } from '../advise/report.ts';
 import { readPciIds } from '../host/pci-ids.ts';
 import { readHost } from '../host/read-host.ts';
 import type { Detail, Snapshot } from '../host/snapshot.ts';
+import { printableData } from '../kernel/printable.ts';
 import type { PciIds } from '../pci/ids.ts';
-import type { Output } from './output.ts';
+import { messageLine, type Output } from './output.ts';
 import type { Terminal } from './terminal.ts';
 
 /** Exit codes (design.md). */
@@ -61,11 +62,16 @@ export class Context {
 
   /** One line beside the output, where it does not end up in a file or a pipe: on standard error. */
   note(line: string): void {
-    this.#err(`ringfence: ${line.replace(/\s*\n\s*/g, ' ')}\n`);
+    this.#err(messageLine(line));
   }
 
-  /** Writes the report: JSON where asked for, else what `text` makes of it. */
+  /**
+   * Writes the report: JSON where asked for, else what `text` makes of it. This is the one place where strangers'
+   * text is made fit for a terminal: before colours and widths, and after everything that is decided by names.
+   */
   print<R extends AnyReport>(report: R, text: (report: R, out: Output) => string): void {
-    this.out.write(this.json ? JSON.stringify(report, undefined, 2) + '\n' : text(report, this.out));
+    this.out.write(
+      this.json ? JSON.stringify(report, undefined, 2) + '\n' : text(printableData(report), this.out),
+    );
   }
 }

@@ -1,6 +1,6 @@
 /** `--help`, from the command table. */
 
-import { COMMON, type Command, type Option } from './args.ts';
+import { COMMON, type Command, type Option, optionsOf } from './args.ts';
 import { type Output, wrap } from './output.ts';
 
 export const EXITS: [number, string][] = [
@@ -24,7 +24,7 @@ export function generalHelp(commands: readonly Command[], out: Output): string {
     ...commands.map((command) =>
       wrap(command.summary, out, `  ${command.name.padEnd(width)}  `, ' '.repeat(width + 4)),
     ),
-    `\n${bold('Options of every command')}\n`,
+    `\n${bold('Common options')}\n`,
     optionLines(COMMON, out),
     `\n${bold('Exit codes')}\n`,
     ...EXITS.map(([code, meaning]) => `  ${code}  ${meaning}\n`),
@@ -44,7 +44,7 @@ export function commandHelp(command: Command, out: Output): string {
     `${bold(call)}\n\n`,
     ...command.description.split('\n').map((paragraph) => wrap(paragraph, out)),
     `\n${bold('Options')}\n`,
-    optionLines([...command.options, ...COMMON], out),
+    optionLines(optionsOf(command), out),
     `\n${bold('Examples')}\n`,
     ...command.examples.map(([line, shows]) => `  ${line}\n${wrap(shows, out, '      ')}`),
   ];

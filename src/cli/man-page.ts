@@ -35,7 +35,7 @@ export function manPage(commands: readonly Command[], version: string): string {
     'with those the kernel formed, and gives the reason for every one. It changes nothing.\n',
     '.SH COMMANDS\n',
     ...commands.map(command),
-    '.SH OPTIONS OF EVERY COMMAND\n',
+    '.SH COMMON OPTIONS\n',
     ...COMMON.map(option),
     '.SH EXIT STATUS\n',
     ...EXITS.map(([code, meaning]) => `.TP\n.B ${code}\n${roff(meaning)}\n`),

@@ -1,6 +1,7 @@
 /** Writing for people: colours where wanted, widths where there is a terminal, tables and wrapped prose. */
 
 import pc from 'picocolors';
+import { printable } from '../kernel/printable.ts';
 
 export type Colors = ReturnType<typeof pc.createColors>;
 
@@ -98,6 +99,11 @@ export function wrap(text: string, output: Output, indent = '', hang = indent): 
   }
   lines.push(line);
   return lines.join('\n') + '\n';
+}
+
+/** A line for standard error, whatever the message quotes. */
+export function messageLine(message: string): string {
+  return `ringfence: ${printable(message.replace(/\s*\n\s*/g, ' '))}\n`;
 }
 
 /** The name of a device for reading: address and what it is. */

@@ -6,7 +6,7 @@ import { parseCall } from './args.ts';
 import { COMMANDS, findCommand } from './commands.ts';
 import { Context, EXIT } from './context.ts';
 import { commandHelp, generalHelp } from './help.ts';
-import { makeOutput, type Output } from './output.ts';
+import { makeOutput, messageLine, type Output } from './output.ts';
 import { Terminal } from './terminal.ts';
 
 /** The outside world of one call. */
@@ -32,10 +32,17 @@ export async function run(words: string[], world: World): Promise<number> {
   try {
     return await dispatch(words, out, world);
   } catch (error) {
-    if (!(error instanceof InputError || error instanceof KernelError)) throw error;
-    world.stderr.write(`ringfence: ${error.message.replace(/\s*\n\s*/g, ' ')}\n`);
+    world.stderr.write(errorText(error, world.env));
     return error instanceof InputError ? EXIT.usage : EXIT.failed;
   }
+}
+
+/** One line. What nobody foresaw says so, and shows where it happened only to who asks for it. */
+export function errorText(error: unknown, env: World['env']): string {
+  if (error instanceof InputError || error instanceof KernelError) return messageLine(error.message);
+  const { message = String(error), stack } = error instanceof Error ? error : {};
+  const trace = env.RINGFENCE_DEBUG === '1' && stack !== undefined ? `${stack}\n` : '';
+  return messageLine(`internal error: ${message}; please report`) + trace;
 }
 
 async function dispatch(words: string[], out: Output, world: World): Promise<number> {
@@ -65,7 +72,7 @@ async function dispatch(words: string[], out: Output, world: World): Promise<num
 }
 
 function help(name: string | undefined, out: Output): number {
-  const general = name === undefined || name.startsWith('-');
+  const general = name === undefined || name.startsWith('-') || name === 'help';
   out.write(general ? generalHelp(COMMANDS, out) : commandHelp(findCommand(name), out));
   return EXIT.yes;
 }

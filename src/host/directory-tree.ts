@@ -128,17 +128,14 @@ const scratch = Buffer.allocUnsafe(8192);
  *
  * @param size where it is reached, the rest need not be asked for
  */
-export function readUpTo(fd: number, limit: number, size = 0, readSome: ReadSome = readSync): Uint8Array {
+function readUpTo(fd: number, limit: number, size: number): Uint8Array {
   let buffer = scratch;
   let total = 0;
   while (total < limit && (size === 0 || total < size)) {
     if (total === buffer.length) buffer = Buffer.concat([buffer], buffer.length * 2);
-    const count = readSome(fd, buffer, total, Math.min(buffer.length, limit) - total, null);
+    const count = readSync(fd, buffer, total, Math.min(buffer.length, limit) - total, null);
     if (count === 0) break;
     total += count;
   }
   return buffer === scratch ? Buffer.from(buffer.subarray(0, total)) : buffer.subarray(0, total);
 }
-
-/** As `readSync`. */
-export type ReadSome = (fd: number, into: Buffer, at: number, length: number, from: null) => number;

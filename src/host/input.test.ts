@@ -1,9 +1,10 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawn } from 'node:child_process';
+import { mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { decompress, readInputFile } from './input.ts';
+import { decompress, readInputFile, readStream } from './input.ts';
 import { readBytes } from './readers.ts';
 
 describe('compression', () => {
@@ -59,5 +60,54 @@ describe('files', () => {
     expect(() => readInputFile(join(scratch, 'empty'))).toThrow('empty: empty');
     expect(() => readInputFile(scratch)).toThrow('cannot be read (EISDIR)');
     expect(() => readInputFile(join(scratch, 'none'))).toThrow('no such file or directory');
+  });
+
+  test('a file over the limit is refused by its size', () => {
+    const file = join(scratch, 'huge');
+    writeFileSync(file, '');
+    truncateSync(file, 512 * 1024 * 1024 + 1);
+    expect(() => readInputFile(file)).toThrow('huge: longer than 512 MiB');
+  });
+
+  test('a pipe is read to its end, as of process substitution', () => {
+    const pipe = join(scratch, 'pipe');
+    execFileSync('mkfifo', [pipe]);
+    const writer = spawn('sh', ['-c', `{ printf one; sleep 0.1; printf two; } > '${pipe}'`]);
+    expect(Buffer.from(readInputFile(pipe)).toString()).toBe('onetwo');
+    writer.kill();
+  });
+});
+
+describe('streams', () => {
+  /** Gives `length` bytes, at most `most` at a time, and counts how many were taken. */
+  function source(length: number, most = Number.POSITIVE_INFINITY) {
+    const state = { taken: 0, largest: 0 };
+    const read = (_: number, into: Buffer, at: number, room: number): number => {
+      const count = Math.min(room, most, length - state.taken);
+      for (let i = 0; i < count; i++) into[at + i] = (state.taken + i) % 251;
+      state.taken += count;
+      state.largest = Math.max(state.largest, into.length);
+      return count;
+    };
+    return { state, read };
+  }
+
+  test.each([1, 1000, 65_536, 65_537, 3_000_000])('%i bytes come as they are', (length) => {
+    const bytes = readStream(0, 'f', 1 << 26, source(length, 40_000).read);
+    expect(bytes.length).toBe(length);
+    for (const at of [0, length >> 1, length - 1]) expect(bytes[at]).toBe(at % 251);
+  });
+
+  test('an endless one is given up at the limit, with little more taken than that', () => {
+    const { state, read } = source(Number.POSITIVE_INFINITY);
+    expect(() => readStream(0, 'f', 4 << 20, read)).toThrow('f: longer than 4 MiB');
+    expect(state.taken).toBeLessThanOrEqual(6 << 20);
+    expect(state.largest).toBeLessThanOrEqual(1 << 20);
+  });
+
+  test('exactly the limit is taken; nothing is refused', () => {
+    expect(readStream(0, 'f', 1000, source(1000).read).length).toBe(1000);
+    expect(() => readStream(0, 'f', 999, source(1000).read)).toThrow('f: longer than 999 bytes');
+    expect(() => readStream(0, 'f', 10, source(0).read)).toThrow('f: empty');
   });
 });

@@ -3,42 +3,78 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
 import { InputError } from '../kernel/errors.ts';
-import { type ReadSome, readUpTo } from './directory-tree.ts';
 
 /** Largest file or stream taken, compressed or not, and largest size anything may unpack to. */
 export const INPUT_LIMIT = 512 * 1024 * 1024;
-const LIMIT_WORDS = '512 MiB';
 
 /** Reads standard input to its end. @throws InputError when there is none, or too much. */
 export function readStandardInput(): Uint8Array {
-  let bytes: Uint8Array;
   try {
-    bytes = readUpTo(0, INPUT_LIMIT + 1, 0, readWaiting);
+    return readStream(0, 'standard input');
   } catch (error) {
-    throw new InputError('standard input', systemProblem(error));
+    throw error instanceof InputError ? error : new InputError('standard input', systemProblem(error));
   }
-  if (bytes.length > INPUT_LIMIT) throw new InputError('standard input', `longer than ${LIMIT_WORDS}`);
-  if (bytes.length === 0) throw new InputError('standard input', 'empty');
-  return bytes;
 }
 
-/** @throws InputError when the file is missing, unreadable, too long or no file. */
+/**
+ * A pipe is read as a stream is (`--host <(…)`), and as `cat` does this waits for somebody to write to it.
+ *
+ * @throws InputError when the file is missing, unreadable, too long or no file.
+ */
 export function readInputFile(path: string): Uint8Array {
   let fd: number | undefined;
   try {
     fd = openSync(path, constants.O_RDONLY);
     const stat = fstatSync(fd);
-    // Pipes are welcome (shell process substitution); devices never end.
     if (stat.isCharacterDevice() || stat.isBlockDevice()) throw new InputError(path, 'a device, not a file');
-    const bytes = readUpTo(fd, INPUT_LIMIT + 1, 0, readWaiting);
-    if (bytes.length > INPUT_LIMIT) throw new InputError(path, `longer than ${LIMIT_WORDS}`);
-    if (bytes.length === 0) throw new InputError(path, 'empty');
-    return bytes;
+    if (stat.size > INPUT_LIMIT) throw new InputError(path, `longer than ${sizeWords(INPUT_LIMIT)}`);
+    return readStream(fd, path);
   } catch (error) {
     throw error instanceof InputError ? error : new InputError(path, systemProblem(error));
   } finally {
     if (fd !== undefined) closeSync(fd);
   }
+}
+
+/** As `readSync`. */
+type ReadSome = (fd: number, into: Buffer, at: number, length: number, from: null) => number;
+
+const CHUNK = 1024 * 1024;
+
+/**
+ * Reads to the end, in pieces: what is longer than `limit` is given up when the limit is met, with no more held
+ * than was read.
+ *
+ * @throws InputError when it is too long or empty; what `readSync` throws
+ */
+export function readStream(
+  fd: number,
+  place: string,
+  limit: number = INPUT_LIMIT,
+  readSome: ReadSome = readWaiting,
+): Uint8Array {
+  const pieces: Buffer[] = [];
+  let piece = Buffer.allocUnsafe(64 * 1024);
+  let filled = 0;
+  let total = 0;
+  for (;;) {
+    const count = readSome(fd, piece, filled, piece.length - filled, null);
+    if (count === 0) break;
+    filled += count;
+    total += count;
+    if (total > limit) throw new InputError(place, `longer than ${sizeWords(limit)}`);
+    if (filled === piece.length) {
+      pieces.push(piece);
+      piece = Buffer.allocUnsafe(CHUNK);
+      filled = 0;
+    }
+  }
+  if (total === 0) throw new InputError(place, 'empty');
+  return Buffer.concat([...pieces, piece.subarray(0, filled)]);
+}
+
+function sizeWords(bytes: number): string {
+  return bytes < CHUNK ? `${bytes} bytes` : `${Math.round(bytes / CHUNK)} MiB`;
 }
 
 /** A pipe may be non-blocking when its other end made it so (a terminal shared with another program). */
@@ -91,7 +127,7 @@ function gunzip(bytes: Uint8Array, place: string, limit: number): Uint8Array {
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
     if (code === 'ERR_BUFFER_TOO_LARGE') {
-      throw new InputError(place, `unpacks to more than ${Math.round(limit / 1024 / 1024)} MiB`);
+      throw new InputError(place, `unpacks to more than ${sizeWords(limit)}`);
     }
     throw new InputError(place, code === 'Z_BUF_ERROR' ? 'gzip data is cut off' : 'gzip data is broken');
   }

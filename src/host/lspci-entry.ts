@@ -66,7 +66,7 @@ export function newEntry(header: LspciHeader): LspciEntry {
 }
 
 const VERBOSE =
-  /^(?:Control|Status|Flags|Latency|Interrupt|NUMA node|IOMMU group|Region \d|Bus|Memory (?:at|behind)|I\/O (?:ports|behind)|Prefetchable memory|Capabilities|Expansion ROM|BridgeCtl|Secondary status)\b/;
+  /^(?:Control|Status|Flags|Latency|Interrupt|NUMA node|IOMMU [Gg]roup|Region \d|Bus|Memory (?:at|behind)|I\/O (?:ports|behind)|Prefetchable memory|Capabilities|Expansion ROM|BridgeCtl|Secondary status)\b/;
 
 /** One line below the header, without indentation: pasted text often has lost it. */
 export function takeLine(entry: LspciEntry, line: string): void {
@@ -92,7 +92,7 @@ function takeField(entry: LspciEntry, line: string): void {
     entry.statusCap = status[1] === '+';
   }
   // Long form `IOMMU group: 3`; short form inside Flags, `IOMMU group 3`.
-  const group = /\bIOMMU group:? (\d{1,9})\b/.exec(line);
+  const group = /\bIOMMU [Gg]roup:? (\d{1,9})\b/.exec(line);
   if (group) entry.group = Number(group[1]);
   const node = /\bNUMA node:? (\d{1,6})\b/.exec(line);
   if (node) entry.numaNode = Number(node[1]);

@@ -14,14 +14,18 @@ export function decodeText(bytes: Uint8Array): string {
   return view.toString('utf8');
 }
 
-/** Lines without decoration and surrounding space; empty lines stay, as empty strings. */
+/** Lines without decoration and surrounding space, one for each of the text; empty ones are empty strings. */
 export function cleanLines(text: string): string[] {
   const lines: string[] = [];
   for (const raw of text.split(/\r\n|\n|\r/)) {
-    lines.push(undecorate(raw.length > LONGEST_LINE ? raw.slice(0, LONGEST_LINE) : raw));
+    const line = raw.length > LONGEST_LINE ? raw.slice(0, LONGEST_LINE) : raw;
+    lines.push(undecorate(line.replace(OTHER_BLANKS, ' ')));
   }
   return withoutErrorMessages(lines).map((line) => line.trim());
 }
+
+/** No-break spaces and the like, which web pages and word processors put in the place of blanks. */
+const OTHER_BLANKS = /(?! )\p{Zs}/gu;
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: terminals' colours are control characters
 const COLOUR = /\u001b\[[0-9;]*[A-Za-z]/g;
@@ -59,6 +63,7 @@ function withoutErrorMessages(lines: string[]): string[] {
   const whole: string[] = [];
   for (let i = 0; i < lines.length; i++) {
     let line = lines[i]!;
+    const first = i;
     for (let found = line.search(ERROR_MESSAGE); found >= 0; found = line.search(ERROR_MESSAGE)) {
       const head = line.slice(0, found);
       const next = lines[i + 1];
@@ -74,6 +79,7 @@ function withoutErrorMessages(lines: string[]): string[] {
       if (line.length > LONGEST_LINE) line = line.slice(0, LONGEST_LINE);
     }
     whole.push(line);
+    for (let taken = first; taken < i; taken++) whole.push('');
   }
   return whole;
 }

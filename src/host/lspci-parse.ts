@@ -1,17 +1,20 @@
 /** Splits lspci text into entries with full addresses. */
 
+import { InputError } from '../kernel/errors.ts';
 import { formatAddress, parseAddress } from '../pci/address.ts';
 import { shown, sortByAddress } from './host-tree.ts';
 import { acsWord } from './lspci-capabilities.ts';
 import { type LspciEntry, newEntry, takeLine } from './lspci-entry.ts';
 import { parseHeader, takeIds } from './lspci-header.ts';
-import { cleanLines } from './lspci-lines.ts';
+import { cleanLines, HEADER } from './lspci-lines.ts';
 import type { Notes } from './notes.ts';
 
 export interface PlacedEntry {
   address: string;
   /** Below /sys/devices, where the text was made with -P or -PP. */
   path?: string;
+  /** Of its header, from 1. */
+  line: number;
   entry: LspciEntry;
 }
 
@@ -23,7 +26,8 @@ export function parseEntries(text: string, notes: Notes): PlacedEntry[] {
   let entry: LspciEntry | undefined;
   let heading: number | undefined;
   for (let i = 0; i < lines.length; i++) {
-    const { line, group } = withoutGroup(lines[i]!);
+    const inside = entry !== undefined && heading === undefined && isGroupField(lines, i, entry);
+    const { line, group } = inside ? { line: lines[i]! } : withoutGroup(lines[i]!);
     if (line === '') {
       if (group !== undefined) heading = group;
       continue;
@@ -41,7 +45,7 @@ export function parseEntries(text: string, notes: Notes): PlacedEntry[] {
       notes.add(`${shown(header.where)}: bus unknown (lspci -P without -v; -PP has it); left out`);
       continue;
     }
-    const found = { ...place, entry };
+    const found = { ...place, line: i + 1, entry };
     bridges.set(header.where, found);
     placed.push(found);
   }
@@ -56,6 +60,15 @@ function withoutGroup(line: string): { line: string; group?: number } {
   const found = /^(?:IOMMU )?Group:? {1,20}(\d{1,9}):?(?: +|$)/i.exec(line);
   if (found === null || /^IOMMU group: \d+$/.test(line)) return { line };
   return { line: line.slice(found[0].length), group: Number(found[1]) };
+}
+
+/**
+ * `IOMMU Group: 7` alone on a line may be either: somebody's heading, or a line of the entry with its capital letter
+ * changed. A heading stands in front of an entry, behind an empty line or an entry of one line.
+ */
+function isGroupField(lines: readonly string[], at: number, entry: LspciEntry): boolean {
+  if (!/^IOMMU Group: \d{1,9}$/.test(lines[at]!) || lines[at - 1] === '') return false;
+  return entry.verbose || !HEADER.test(lines[at + 1] ?? '');
 }
 
 const HEX_LINE = /^([0-9a-f]{2,3}): ((?:[0-9a-f]{2} ){0,15}[0-9a-f]{2})$/i;
@@ -99,7 +112,7 @@ function takeHex(entry: LspciEntry, offset: number, bytes: string, notes: Notes)
 function locate(
   where: string,
   bridges: ReadonlyMap<string, PlacedEntry>,
-): Omit<PlacedEntry, 'entry'> | undefined {
+): Omit<PlacedEntry, 'entry' | 'line'> | undefined {
   const slash = where.lastIndexOf('/');
   if (slash < 0) {
     const address = parseAddress(where);
@@ -122,14 +135,33 @@ function rootPath(address: string): string {
   return `pci${address.slice(0, -5)}/${address}`;
 }
 
-/** One entry per address: a later one adds what the earlier did not say (`lspci -nnk`, then `lspci -vv -s …`). */
-export function mergeEntries(placed: readonly PlacedEntry[]): PlacedEntry[] {
+/**
+ * One entry per address: a later one adds what the earlier did not say (`lspci -nnk`, then `lspci -vv -s …`).
+ *
+ * @throws InputError naming the line where another device has the same address: two machines in one text
+ */
+export function mergeEntries(placed: readonly PlacedEntry[], place: string, notes: Notes): PlacedEntry[] {
   const merged = new Map<string, PlacedEntry>();
   for (const next of placed) {
     const before = merged.get(next.address);
+    if (before !== undefined) checkSame(before, next, place, notes);
     merged.set(next.address, before === undefined ? next : merge(before, next));
   }
   return sortByAddress([...merged.values()]);
+}
+
+function checkSame(before: PlacedEntry, next: PlacedEntry, place: string, notes: Notes): void {
+  const [a, b] = [before.entry, next.entry];
+  const differ = (field: 'vendor' | 'device') =>
+    a.header[field] !== undefined && b.header[field] !== undefined && a.header[field] !== b.header[field];
+  if (differ('vendor') || differ('device')) {
+    throw new InputError(
+      `${place}:${next.line}`,
+      `another device at ${next.address} than in line ${before.line}: two machines seem to be pasted together`,
+    );
+  }
+  if (a.group !== undefined && b.group !== undefined && a.group !== b.group)
+    notes.add(`${next.address}: told to be in group ${a.group} and in group ${b.group}`);
 }
 
 function merge(first: PlacedEntry, second: PlacedEntry): PlacedEntry {
@@ -141,7 +173,7 @@ function merge(first: PlacedEntry, second: PlacedEntry): PlacedEntry {
   };
   if (entry.hex.length < other.entry.hex.length) entry.hex = other.entry.hex;
   const path = better.path ?? other.path;
-  return { address: better.address, ...(path !== undefined && { path }), entry };
+  return { address: better.address, line: first.line, ...(path !== undefined && { path }), entry };
 }
 
 function weight(entry: LspciEntry): number {

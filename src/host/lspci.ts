@@ -19,7 +19,7 @@ const LOOKED_AT = 1024 * 1024;
 
 /** Forms of lspci that do not say what is needed, with what to run instead. */
 const OTHER_FORMS: [RegExp, string][] = [
-  [/^-\[[0-9a-f:]{2,}\]-/, 'a tree of lspci -t'],
+  [/^[-+\\]{1,3}\[[0-9a-f:]{2,}\](?:-|$)/, 'a tree of lspci -t'],
   [/^(?:Slot|Device):\s+[0-9a-f:]{5,}\.[0-7]$/, 'lspci -vmm'],
   [/^(?:[0-9a-f]{4,8}:)?[0-9a-f]{2}:[01][0-9a-f]\.[0-7] "/, 'lspci -mm'],
 ];
@@ -38,7 +38,7 @@ export function readLspci(bytes: Uint8Array, place: string): Snapshot {
   if (bytes.length > LONGEST_TEXT) throw new InputError(place, 'lspci text longer than 64 MiB');
   const source = decodeText(bytes);
   const notes = new Notes();
-  const entries = mergeEntries(parseEntries(source, notes));
+  const entries = mergeEntries(parseEntries(source, notes), place, notes);
   if (entries.length === 0) throw new InputError(place, whyNothing(source));
   const all = entries.map(({ entry }) => entry);
   const text = textKind(all);

@@ -18,6 +18,8 @@ export interface ReadOptions {
 export async function readHost(source: string | undefined, options: ReadOptions = {}): Promise<Snapshot> {
   const detail = options.detail ?? 'all';
   if (source === undefined) return readLiveHost(options);
+  if (source === '')
+    throw new InputError("''", 'an empty name; expects a file, a folder or - (standard input)');
   if (source === '-') {
     const { readStandardInput } = await import('./input.ts');
     return readCaptured(readStandardInput(), 'standard input', detail);

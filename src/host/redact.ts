@@ -6,7 +6,7 @@
  * - Device Serial Number (extended capability 0003h): eight bytes, in network cards made of the MAC address.
  * - Vital Product Data (capability 03h): configuration space has only a window of an address and a data word. The
  *   data word shows the last word read of the device's part and serial numbers.
- * - MAC addresses and UUIDs on the kernel command line (BOOTIF=, ifname=, ip=, root=UUID=).
+ * - The kernel command line, whose parameters name disks, networks and passwords (`redactCommandLine`).
  * - Where things are mounted: UUIDs, and the user's name and the volume's label in /run/media/USER/LABEL. Interfaces
  *   that udev names after their MAC address (enx…).
  *
@@ -15,6 +15,7 @@
  * serial numbers and UUIDs are never read at all.
  */
 
+import { redactCommandLine } from './redact-command-line.ts';
 import type { ConfigFacts, PciFacts, Snapshot, UsageFacts } from './snapshot.ts';
 
 const SERIAL_NUMBER = 0x0003;
@@ -25,7 +26,8 @@ export function redact(snapshot: Snapshot): Snapshot {
   const { cmdline } = snapshot.kernel;
   return {
     ...snapshot,
-    kernel: cmdline === undefined ? snapshot.kernel : { ...snapshot.kernel, cmdline: redactText(cmdline) },
+    kernel:
+      cmdline === undefined ? snapshot.kernel : { ...snapshot.kernel, cmdline: redactCommandLine(cmdline) },
     devices: snapshot.devices.map(redactDevice),
     ...(snapshot.usage !== undefined && { usage: snapshot.usage.map(redactUsage) }),
   };
@@ -50,15 +52,12 @@ function redactPath(text: string): string {
     .replace(MEDIA, '$1/removed');
 }
 
-/** Six hex pairs or more (BOOTIF puts the hardware type in front); and UUIDs. PCI addresses look like neither. */
+/** Six hex pairs or more, and UUIDs. PCI addresses look like neither. */
 const MAC = /(?<![0-9a-f])[0-9a-f]{2}(?:(?:-[0-9a-f]{2}){5,}|(?::[0-9a-f]{2}){5,})(?![0-9a-f])/gi;
 const UUID = /\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b/gi;
-/** dracut and systemd parameters whose whole value is an identity. */
-const IDENTITY = /\b(systemd\.machine_id|ds|serial|hostname|systemd\.hostname)=[^\s]+/g;
-
 function redactText(text: string): string {
   const zeros = (found: string) => found.replace(/[0-9a-f]/gi, '0');
-  return text.replace(UUID, zeros).replace(MAC, zeros).replace(IDENTITY, '$1=removed');
+  return text.replace(UUID, zeros).replace(MAC, zeros);
 }
 
 function redactDevice(device: PciFacts): PciFacts {

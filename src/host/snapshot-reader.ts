@@ -1,7 +1,7 @@
 /** Reads snapshot files: JSON checked against the schema, and against what a schema cannot say. */
 
 import { InputError } from '../kernel/errors.ts';
-import { shown } from './host-tree.ts';
+import { fullAddress, shown } from './host-tree.ts';
 import { decodeText } from './lspci-lines.ts';
 import type { Reader } from './readers.ts';
 import type { Snapshot } from './snapshot.ts';
@@ -34,6 +34,7 @@ export async function checkSnapshot(value: unknown, place: string): Promise<Snap
   // zod's optional fields may be absent or undefined; JSON has only the former.
   const snapshot = checked.data as Snapshot;
   checkUnique(snapshot, place);
+  checkMembers(snapshot, place);
   return snapshot;
 }
 
@@ -80,6 +81,25 @@ function checkUnique(snapshot: Snapshot, place: string): void {
     (snapshot.iommus ?? []).map((iommu) => iommu.name),
   );
   check('deviceOrder', snapshot.deviceOrder ?? []);
+}
+
+/** A device is in one group, once, and there is something to say of it. */
+function checkMembers({ devices, groups = [] }: Snapshot, place: string): void {
+  const known = new Set(devices.map(({ address }) => address));
+  const groupOf = new Map<string, number>();
+  for (const [at, { id, devices: members }] of groups.entries()) {
+    for (const [position, name] of members.entries()) {
+      const field = `${place}: groups[${at}].devices[${position}]`;
+      const other = groupOf.get(name);
+      if (other !== undefined) {
+        const where = other === id ? 'there twice' : `in group ${other} already`;
+        throw new InputError(field, `${shown(name)} is ${where}`);
+      }
+      if (fullAddress(name) !== undefined && !known.has(name))
+        throw new InputError(field, `${shown(name)} is none of the devices`);
+      groupOf.set(name, id);
+    }
+  }
 }
 
 /** `devices[3].address` */

@@ -31,7 +31,25 @@ export function readGroups(
     if (id === undefined) notes.add(`kernel/iommu_groups/${shown(name)}: not a group number; left out`);
     else groups.push(readGroup(tree, `${dir}/${name}`, id, detail));
   }
-  return groups.sort((a, b) => a.id - b.id);
+  groups.sort((a, b) => a.id - b.id);
+  dropStrays(groups, new Set(devices.map(({ address }) => address)), notes);
+  return groups;
+}
+
+/** Copies can be incomplete or put together: a member is left out that is no device of the tree, or in two groups. */
+function dropStrays(groups: readonly GroupFacts[], known: ReadonlySet<string>, notes: Notes): void {
+  const groupOf = new Map<string, number>();
+  for (const group of groups) {
+    group.devices = group.devices.filter((name) => {
+      const stray = fullAddress(name) !== undefined && !known.has(name);
+      const other = groupOf.get(name);
+      if (stray) notes.add(`group ${group.id}: ${shown(name)} is no device of this tree; left out`);
+      else if (other !== undefined)
+        notes.add(`group ${group.id}: ${shown(name)} is in group ${other} already; left out`);
+      else groupOf.set(name, group.id);
+      return !stray && other === undefined;
+    });
+  }
 }
 
 function readGroup(tree: HostTree, dir: string, id: number, detail: Detail): GroupFacts {

@@ -37,21 +37,23 @@ export function readBoard(tree: HostTree): string | undefined {
 }
 
 /** Distributions end their releases with the architecture, in their own words for it. */
-const ARCHITECTURES: Record<string, string> = {
-  amd64: 'x86_64',
-  x86_64: 'x86_64',
-  arm64: 'aarch64',
-  aarch64: 'aarch64',
-  riscv64: 'riscv64',
-  ppc64le: 'ppc64le',
-  s390x: 's390x',
-  loong64: 'loongarch64',
-};
+const ARCHITECTURES: ReadonlyMap<string, string> = new Map(
+  Object.entries({
+    amd64: 'x86_64',
+    x86_64: 'x86_64',
+    arm64: 'aarch64',
+    aarch64: 'aarch64',
+    riscv64: 'riscv64',
+    ppc64le: 'ppc64le',
+    s390x: 's390x',
+    loong64: 'loongarch64',
+  }),
+);
 
 export function readArch(tree: HostTree, release: string | undefined): string | undefined {
   if (tree.live) return machine();
   const suffix = /[-.]([a-z0-9_]+)$/.exec(release ?? '')?.[1];
-  return suffix === undefined ? undefined : ARCHITECTURES[suffix];
+  return suffix === undefined ? undefined : ARCHITECTURES.get(suffix);
 }
 
 export function readAcpi(tree: HostTree, notes: Notes): Record<string, string> {

@@ -74,7 +74,10 @@ describe('NotifierChain', () => {
   });
 
   test('property: callbacks run as a stable sort by falling priority', () => {
-    const steps = fc.array(fc.record({ priority: fc.integer({ min: -3, max: 3 }), leaves: fc.boolean() }), { maxLength: 60, size: 'max' });
+    const steps = fc.array(fc.record({ priority: fc.integer({ min: -3, max: 3 }), leaves: fc.boolean() }), {
+      maxLength: 60,
+      size: 'max',
+    });
     fc.assert(
       fc.property(steps, (all) => {
         const chain = new NotifierChain<string>();

@@ -22,6 +22,7 @@ import { functionInit } from './function-init.ts';
 import { registerIommus } from './iommus.ts';
 import { Machine } from './machine.ts';
 import { otherDevices } from './others.ts';
+import { recordedAcs } from './recorded-acs.ts';
 
 const AMD = 0x1022;
 const IOMMU_CLASS = 0x0806;
@@ -61,7 +62,8 @@ export function boot(snapshot: Snapshot, options: BootOptions = {}): Machine {
   for (const device of pci.devices) if (!device.isVirtual) addWithParents(core, device);
   for (const device of others.values()) addWithParents(core, device);
 
-  const acs = acsContext(snapshot, commandLine, options);
+  const recorded = recordedAcs(snapshot.groups, pci.devices);
+  const acs = acsContext(snapshot, commandLine, options.enableAcs ? 'enabled' : recorded.mode);
   const notes = registerIommus(iommu, snapshot, {
     topology: pci,
     acs,
@@ -82,7 +84,7 @@ export function boot(snapshot: Snapshot, options: BootOptions = {}): Machine {
     iommu,
     acs,
     others,
-    notes: [...commandLine.notes, ...notes],
+    notes: [...commandLine.notes, ...(options.enableAcs ? [] : recorded.notes), ...notes],
   });
 }
 
@@ -104,15 +106,10 @@ function defaultType({ iommuPassthrough, iommuStrict }: CommandLine): ReturnType
   });
 }
 
-/**
- * Where the recorded kernel formed groups it had an IOMMU, so it has enabled ACS and the control words show it.
- * Elsewhere they are firmware's, and the question is what such a kernel would make of them.
- */
-function acsContext(snapshot: Snapshot, commandLine: CommandLine, options: BootOptions): AcsContext {
-  const formed = (snapshot.groups?.length ?? 0) > 0;
+function acsContext(snapshot: Snapshot, commandLine: CommandLine, mode: 'recorded' | 'enabled'): AcsContext {
   return new AcsContext({
     control: new AcsControl({
-      mode: formed && !options.enableAcs ? 'recorded' : 'enabled',
+      mode,
       disableAcsRedir: commandLine.disableAcsRedir,
       configAcs: commandLine.configAcs,
       noAts: commandLine.noAts,

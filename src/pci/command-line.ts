@@ -80,13 +80,28 @@ export function parseCommandLine(text: string): CommandLine {
   return line;
 }
 
-/** Words of a command line (`next_arg`): blanks split unless quoted, one pair of quotes around a value goes. */
-export function splitCommandLine(text: string): [name: string, value: string | undefined][] {
-  const words: [string, string | undefined][] = [];
+/** One word of a command line. */
+export interface CommandWord {
+  /** As it stands there, quotes included. */
+  raw: string;
+  /** Before the first `=`, or the whole word. Dashes and underscores are the same in it and stand as underscores. */
+  name: string;
+  /** Absent where there is no `=`. */
+  value: string | undefined;
+  /** Index behind it. */
+  end: number;
+}
+
+/**
+ * Words of a command line (`next_arg`): blanks split unless quoted, one pair of quotes around a value goes. Ends at
+ * a lone `--`, behind which everything belongs to init.
+ */
+export function* wordsOf(text: string): Generator<CommandWord> {
   let at = 0;
   while (at < text.length) {
     while (at < text.length && isBlank(text[at]!)) at++;
     if (at >= text.length) break;
+    const begin = at;
     let start = at;
     let inQuotes = false;
     let equals = -1;
@@ -102,21 +117,25 @@ export function splitCommandLine(text: string): [name: string, value: string | u
       if (equals < 0 && char === '=' && at > start) equals = at;
       if (char === '"') inQuotes = !inQuotes;
     }
+    const raw = text.slice(begin, at);
     let end = at;
     if (quotedWhole && text[end - 1] === '"' && end > start) end--;
     if (equals < 0) {
       const word = text.slice(start, end);
-      // Behind a lone -- everything belongs to init.
       if (word === '--') break;
-      words.push([normal(word), undefined]);
+      yield { raw, name: normal(word), value: undefined, end: at };
       continue;
     }
     let value = text.slice(equals + 1, end);
     if (value.startsWith('"'))
       value = value.endsWith('"') && value.length > 1 ? value.slice(1, -1) : value.slice(1);
-    words.push([normal(text.slice(start, equals)), value]);
+    yield { raw, name: normal(text.slice(start, equals)), value, end: at };
   }
-  return words;
+}
+
+/** The same as pairs. */
+export function splitCommandLine(text: string): [name: string, value: string | undefined][] {
+  return Array.from(wordsOf(text), ({ name, value }) => [name, value]);
 }
 
 /** Dashes and underscores are the same in names (`parameq`). */

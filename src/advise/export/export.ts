@@ -42,8 +42,7 @@ export function exportReport(
     };
     return report(describer, exporter, options, [], exporter.write(input), [], []);
   }
-  if (names.length === 0)
-    throw new InputError('ringfence export', `--format ${exporter.name} expects DEVICE…`);
+  if (names.length === 0) throw new InputError('export', `--format ${exporter.name} expects DEVICE…`);
   const { devices, groups, notes, problems } = select(describer, machine, names, call.only === true);
   const written = problems.length > 0 ? { text: '' } : exporter.write({ ...common, devices, groups });
   return report(

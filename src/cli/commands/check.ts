@@ -16,10 +16,10 @@ export async function run({ operands, flags, context }: Call): Promise<number> {
   const names = operands.flatMap((word) => selectDevices(snapshot, word, (name) => machine.parentOf(name)));
   const describer = context.describer(snapshot);
   const report = checkReport(describer, machine, [...new Set(names)], policy);
-  context.print(report, (_, out) =>
+  context.print(report, (shown, out) =>
     flags.on('compact')
-      ? compactText(report)
-      : checkText(report, out, (name) => describer.shortTitle(name), shortener(snapshot)),
+      ? compactText(shown)
+      : checkText(shown, out, (name) => describer.shortTitle(name), shortener(snapshot)),
   );
   return { yes: EXIT.yes, no: EXIT.no, 'cannot tell': EXIT.cannotTell }[report.verdict];
 }

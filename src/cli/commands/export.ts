@@ -6,6 +6,7 @@ import { findExporter } from '../../advise/export/formats.ts';
 import { formedGroups } from '../../advise/export/groups.ts';
 import { groupNumber, selectDevices } from '../../advise/select.ts';
 import { InputError } from '../../kernel/errors.ts';
+import { printableLines } from '../../kernel/printable.ts';
 import { boot } from '../../machine/boot.ts';
 import type { Call } from '../args.ts';
 import { EXIT } from '../context.ts';
@@ -34,7 +35,8 @@ export async function run({ operands, flags, context }: Call): Promise<number> {
     ...(node !== undefined && { node }),
     ...(domain !== undefined && { domain }),
   });
-  context.print(report, ({ text }) => text ?? '');
+  if (context.json) context.print(report, () => '');
+  else context.out.write(printableLines(report.text ?? ''));
   // A file or a pipe takes the text; what people should know goes where they look.
   if (!context.json) {
     for (const problem of report.problems) context.note(problem);

@@ -2,13 +2,17 @@
 
 import { kernelList, predictedList } from '../../advise/list.ts';
 import type { Snapshot } from '../../host/snapshot.ts';
+import { InputError } from '../../kernel/errors.ts';
 import type { Call } from '../args.ts';
 import { EXIT } from '../context.ts';
 import { listText } from '../list-text.ts';
 
 export async function run({ flags, context }: Call): Promise<number> {
   const { policy, columns } = { policy: flags.value('policy'), columns: flags.value('columns') };
-  const tree = flags.on('tree') && !context.json;
+  const tree = flags.on('tree');
+  const other = context.json ? '--json' : '--columns';
+  if (tree && (context.json || columns !== undefined))
+    throw new InputError('--tree', `does not go with ${other}: the tree is text and has columns of its own`);
   const predict = flags.on('predict') || policy !== undefined;
 
   // Reading a configuration space is slow on some machines: no more of it than is shown or decides.
@@ -28,9 +32,9 @@ export async function run({ flags, context }: Call): Promise<number> {
   const report = predict || !hasGroups(snapshot) ? predictedList(describer, machine) : kernelList(describer);
   if (tree) {
     const { treeText } = await import('../tree-text.ts');
-    context.print(report, (_, out) => treeText(report, machine, describer, out));
+    context.print(report, (shown, out) => treeText(shown, machine, describer, out));
   } else {
-    context.print(report, (_, out) => listText(report, out, columns));
+    context.print(report, (shown, out) => listText(shown, out, columns));
   }
   return EXIT.yes;
 }

@@ -23,6 +23,6 @@ export async function run({ operands, flags, context }: Call): Promise<number> {
     else groups.push(id);
   }
   const report = showReport(describer, machine, [...new Set(devices)], groups);
-  context.print(report, (_, out) => showText(report, out, (name) => describer.title(name)));
+  context.print(report, (shown, out) => showText(shown, out, (name) => describer.title(name)));
   return EXIT.yes;
 }

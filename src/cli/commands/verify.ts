@@ -10,6 +10,6 @@ export async function run({ flags, context }: Call): Promise<number> {
   const snapshot = await context.snapshot();
   const policy = flags.value('policy');
   const report = verifyReport(context.describer(snapshot), policy === undefined ? {} : { policy });
-  context.print(report, (_, out) => verifyText(report, out, shortener(snapshot)));
+  context.print(report, (shown, out) => verifyText(shown, out, shortener(snapshot)));
   return { equal: EXIT.yes, different: EXIT.no, 'cannot tell': EXIT.cannotTell }[report.verdict];
 }

@@ -3,6 +3,7 @@
 import { statSync } from 'node:fs';
 import type { Snapshot } from '../../host/snapshot.ts';
 import { InputError } from '../../kernel/errors.ts';
+import { printableData } from '../../kernel/printable.ts';
 import { DriverLinks } from '../../watch/driver-links.ts';
 import type { WatchEvent } from '../../watch/events.ts';
 import { follow } from '../../watch/follow.ts';
@@ -88,7 +89,7 @@ function tell(events: WatchEvent[], before: Snapshot, after: Snapshot, context: 
   for (const event of events) {
     const gone = event.event === 'remove' || event.event === 'unbind';
     const title = (name: string): string => (gone ? old : now).shortTitle(name);
-    context.out.write(watchLine(event, time, context.out, title));
+    context.out.write(watchLine(printableData(event), time, context.out, title));
   }
 }
 

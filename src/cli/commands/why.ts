@@ -14,10 +14,10 @@ export async function run({ operands, flags, context }: Call): Promise<number> {
   const machine = boot(snapshot, policy === undefined ? {} : { policy });
   const names = operands.map((word) => selectDevice(snapshot, word, (name) => machine.parentOf(name)));
   if (names.length === 2 && names[0] === names[1])
-    throw new InputError('ringfence why', 'expects two different devices');
+    throw new InputError('why', 'expects two different devices');
   const describer = context.describer(snapshot);
   const report = whyReport(describer, machine, names);
-  context.print(report, (_, out) => whyText(report, out, (name) => describer.shortTitle(name)));
+  context.print(report, (shown, out) => whyText(shown, out, (name) => describer.shortTitle(name)));
   if (report.devices.some((device) => !device.certain)) return EXIT.cannotTell;
   return report.pair?.share === false ? EXIT.no : EXIT.yes;
 }

@@ -155,7 +155,8 @@ function linkedUnits(input: DetectInput, notes: string[]): DetectedIommu[] {
         notes,
       ),
       covers: (device) => linked(device.name),
-      why: (device) => (isIommuFunction(device) ? 'it is an IOMMU itself' : 'the recording shows it untranslated'),
+      why: (device) =>
+        isIommuFunction(device) ? 'it is an IOMMU itself' : 'the recording shows it untranslated',
     });
   });
 }

@@ -12,6 +12,7 @@ import { type BusVerdict, busIsolation } from './bus-isolation.ts';
 import { SharedBy } from './members.ts';
 import { type Found, NeighbourSearch } from './neighbours.ts';
 import { requirePci } from './pci.ts';
+import { notePlace } from './place.ts';
 import type { GroupingPolicy } from './policy.ts';
 import { type Decision, GroupSearch } from './search.ts';
 
@@ -41,6 +42,7 @@ export class Acs2025Grouping implements GroupingPolicy {
   deviceGroup<G>(device: Device, groupOf: (device: Device) => G | undefined): Decision<G> {
     const pci = requirePci(device);
     const search = new GroupSearch(this.name, device, groupOf, this.#acs);
+    notePlace(pci, search);
     const real = pci.realDmaDevice;
     if (real !== pci) return this.#withRealDevice(pci, real, search);
 

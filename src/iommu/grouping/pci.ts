@@ -12,6 +12,7 @@ import type { AcsContext, AcsPath, AcsVerdict } from '../../pci/acs.ts';
 import { forEachDmaAlias } from '../../pci/alias.ts';
 import { PciDevice } from '../../pci/device.ts';
 import { NeighbourSearch } from './neighbours.ts';
+import { notePlace } from './place.ts';
 import type { GroupingPolicy } from './policy.ts';
 import type { Step } from './reason.ts';
 import { type Decision, GroupSearch } from './search.ts';
@@ -62,7 +63,7 @@ interface Leg<G> {
 /** Step 1 and 2: every device whose requester id the IOMMU may see; the last one stands for all. */
 export function walkAliases<G>(device: PciDevice, search: GroupSearch<G>): Leg<G> {
   let top = device;
-  noteUncertainBuses(device, search);
+  notePlace(device, search);
   const group = forEachDmaAlias(device, (alias, requesterId, how, note) => {
     top = alias;
     const existing = search.groupOf(alias);
@@ -78,13 +79,6 @@ export function walkAliases<G>(device: PciDevice, search: GroupSearch<G>): Leg<G
     return existing;
   });
   return group === undefined ? { top } : { top, decision: search.join(group, top, 'alias') };
-}
-
-/** Bus numbers that could not be read make the whole path a guess. */
-function noteUncertainBuses<G>(device: PciDevice, search: GroupSearch<G>): void {
-  for (let bus = device.pciBus; bus.parent !== undefined; bus = bus.parent) {
-    if (bus.uncertain) search.assume(`what bus ${bus.name} hangs from is not known`);
-  }
 }
 
 /** Step 3: up to the bridge from which the whole rest of the path isolates. */
