@@ -94,7 +94,11 @@ const nodes = (depth: number): fc.Arbitrary<Node[]> =>
 
 const machines = nodes(3).map((tree) => build(tree));
 
-describe.each(CONTRACTS)('$policy $label', ({ policy, context, ordered, steps }) => {
+describe.each(
+  CONTRACTS.map(
+    (contract) => [[contract.policy, contract.label].filter(Boolean).join(' '), contract] as const,
+  ),
+)('%s', (_, { policy, context, ordered, steps }) => {
   const how = (machine: TestMachine, more: FormOptions = {}) =>
     form(machine, { policy, ...(context === undefined ? {} : { context }), ...more });
 
