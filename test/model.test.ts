@@ -160,3 +160,34 @@ test('groups in sysfs are those of the model', async () => {
   );
   expect(sysfs.realpath('/bus/pci/devices/0000:03:00.0/iommu_group')).toBe('/kernel/iommu_groups/5');
 });
+
+test('names that are taken in the tree leave a note and no exception', async () => {
+  const snapshot = await readHost(join(FOLDER, 'vfio.tar.gz'));
+  const path = 'pci0000:00/0000:00:02.0/iommu_group';
+  snapshot.others = [
+    { name: 'pci0000:00', bus: 'acpi' },
+    { name: 'iommu_group', bus: 'platform', path },
+  ];
+  const machine = boot(snapshot);
+  expect(machine.notes.join('\n')).toMatch(/pci0000:00 is left out/);
+  expectPartition(machine);
+});
+
+test('hot-plug: each function above 0 is multifunction before the next one comes', async () => {
+  const snapshot = await readHost(join(FOLDER, 'multifunction.tar.gz'));
+  const names = ['0000:01:00.0', '0000:01:00.1', '0000:01:00.2'];
+  const [zero, one, two] = names.map((name) => snapshot.devices.find((device) => device.address === name)!);
+  const header = (hex: string, value: string): string => hex.slice(0, 28) + value + hex.slice(30);
+  const single = { ...one!, config: { ...one!.config!, bytes: header(one!.config!.bytes, '00') } };
+  const multi = { ...two!, config: { ...two!.config!, bytes: header(two!.config!.bytes, '80') } };
+  const machine = boot({
+    ...snapshot,
+    devices: snapshot.devices.filter(({ address }) => !names.includes(address)),
+  });
+  machine.plug(
+    { ...zero!, config: { ...zero!.config!, bytes: header(zero!.config!.bytes, '00') } },
+    single,
+    multi,
+  );
+  expect(machine.groupOf('0000:01:00.2')?.devices).toEqual(['0000:01:00.1', '0000:01:00.2']);
+});

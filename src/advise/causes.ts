@@ -176,7 +176,10 @@ function leftOut(describer: Describer, difference: RawDifference): Cause | undef
       certain: false,
     };
   }
-  const unread = names.some((name) => (describer.facts(name)?.config?.read ?? 256) < 256);
+  const unread = names.some((name) => {
+    const facts = describer.facts(name);
+    return facts !== undefined && facts.said === undefined && (facts.config?.read ?? 0) < 256;
+  });
   return {
     cause: unread ? 'unreadable capabilities' : 'not covered by the tables',
     explanation: unread

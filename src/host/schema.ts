@@ -125,7 +125,7 @@ const pci = z.strictObject({
 
 const other = z.strictObject({
   name: fileName,
-  bus: fileName.optional(),
+  bus: fileName.refine((name) => name !== 'pci', 'PCI functions stand in devices').optional(),
   path: text.optional(),
   driver: fileName.nullable().optional(),
   iommu: text.nullable().optional(),
@@ -140,7 +140,7 @@ const group = z.strictObject({
 });
 
 const iommu = z.strictObject({
-  name: text,
+  name: fileName,
   registers: z.record(text, text).optional(),
   path: text.optional(),
 });

@@ -59,6 +59,21 @@ describe('errors name file and field, in one line', () => {
     ],
     ['a driver without a name', (s) => (s.devices[0]!.driver = ''), 'devices[0].driver: is no file name'],
     ['a driver that is a path', (s) => (s.devices[0]!.driver = '../x'), 'devices[0].driver: is no file name'],
+    [
+      'an IOMMU named as no file is',
+      (s) => (s.iommus = [{ name: 'a/b' }]),
+      'iommus[0].name: is no file name',
+    ],
+    [
+      'a PCI function among the others',
+      (s) => (s.others = [{ name: 'x', bus: 'pci' }]),
+      'others[0].bus: PCI functions',
+    ],
+    [
+      'another device twice',
+      (s) => (s.others = [{ name: 'x' }, { name: 'x' }]),
+      'others[1]: x is there twice',
+    ],
     ['an odd table', (s) => (s.acpi = { DMAR: '123' }), 'm.json: acpi.DMAR: half'],
     ['a newer version', (s) => (s.version = 7), 'snapshot version 7 is newer than this program knows (1)'],
     ['no version', (s) => delete s.version, 'm.json: version: '],

@@ -73,6 +73,10 @@ function checkUnique(snapshot: Snapshot, place: string): void {
     snapshot.devices.map((device) => device.address),
   );
   check(
+    'others',
+    snapshot.others.map((other) => other.name),
+  );
+  check(
     'groups',
     (snapshot.groups ?? []).map((group) => group.id),
   );

@@ -57,6 +57,8 @@ export function readDevice(tree: HostTree, place: DevicePlace, reading: Reading)
     if (physical !== undefined) facts.physfn = physical;
     else reading.notes.add(`${address}: physfn leads to no PCI function; left out`);
   } else if (reading.linksShow) facts.physfn = null;
+  // Decides whether the device is trusted, and so which kind of domain its group gets.
+  if (names.has('removable')) setText(facts, 'removable', firstLine(files.readText(`${dir}/removable`)));
   if (reading.detail === 'all') takeDetails(facts, tree, dir, names, reading.notes);
   return facts;
 }
@@ -69,7 +71,7 @@ function takeUevent(facts: PciFacts, text: string): void {
     const value = line.slice(equals + 1);
     switch (line.slice(0, equals)) {
       case 'DRIVER':
-        driver = value;
+        if (/^(?!\.{1,2}$)[^/\0]+$/.test(value)) driver = value;
         break;
       case 'PCI_CLASS':
         if (/^[0-9a-f]{1,6}$/i.test(value)) facts.class = Number.parseInt(value, 16);
@@ -184,7 +186,6 @@ function takeDetails(facts: PciFacts, tree: HostTree, dir: string, names: Set<st
   if (vga !== undefined) facts.bootVga = vga === '1';
   if (names.has('vfio-dev')) takeVfioDevice(facts, tree, `${dir}/vfio-dev`);
   setText(facts, 'powerState', text('power_state'));
-  setText(facts, 'removable', text('removable'));
   if (names.has('resource')) takeResources(facts, tree.files.readText(`${dir}/resource`) ?? '', notes);
 }
 

@@ -11,7 +11,7 @@ import { globalDefaultType } from '../iommu/default-domain.ts';
 import { rootBusOrder } from '../iommu/drivers/root-buses.ts';
 import { DEFAULT_POLICY, isPolicyName, POLICY_NAMES, type PolicyName } from '../iommu/grouping/index.ts';
 import { Iommu } from '../iommu/iommu.ts';
-import { InputError } from '../kernel/errors.ts';
+import { InputError, KernelError } from '../kernel/errors.ts';
 import { Sysfs } from '../kernel/sysfs.ts';
 import { AcsContext } from '../pci/acs.ts';
 import { AcsControl } from '../pci/acs-control.ts';
@@ -60,7 +60,7 @@ export function boot(snapshot: Snapshot, options: BootOptions = {}): Machine {
     iommu.addBus(bus);
   }
   for (const device of pci.devices) if (!device.isVirtual) addWithParents(core, device);
-  for (const device of others.values()) addWithParents(core, device);
+  const strange = addOthers(core, others);
 
   const recorded = recordedAcs(snapshot.groups, pci.devices);
   const acs = acsContext(snapshot, commandLine, options.enableAcs ? 'enabled' : recorded.mode);
@@ -84,8 +84,23 @@ export function boot(snapshot: Snapshot, options: BootOptions = {}): Machine {
     iommu,
     acs,
     others,
-    notes: [...commandLine.notes, ...(options.enableAcs ? [] : recorded.notes), ...notes],
+    notes: [...commandLine.notes, ...(options.enableAcs ? [] : recorded.notes), ...strange, ...notes],
   });
+}
+
+/** What a recording calls a device of another bus may be taken in the tree already; such are left out. */
+function addOthers(core: DeviceCore, others: Map<string, Device>): string[] {
+  const notes: string[] = [];
+  for (const [name, device] of others) {
+    try {
+      addWithParents(core, device);
+    } catch (error) {
+      if (!(error instanceof KernelError)) throw error;
+      others.delete(name);
+      notes.push(`${name} is left out: ${error.message}`);
+    }
+  }
+  return notes;
 }
 
 function policyName(name: string = DEFAULT_POLICY): PolicyName {

@@ -44,9 +44,16 @@ export function registerIommus(
     pciPolicy,
     assumeOn: (snapshot.groups?.length ?? 0) === 0,
   });
+  const notes = [...found.notes];
   for (const instance of found.instances) {
     if (instance.forcesStrict) iommu.setDmaStrict();
-    iommu.registerDevice(instance);
+    try {
+      iommu.registerDevice(instance);
+    } catch (error) {
+      // The drivers do not look at the answer either: the IOMMU is then simply not there.
+      if (!(error instanceof KernelError)) throw error;
+      notes.push(`${instance.name} was unregistered again: ${error.message}`);
+    }
   }
   // VT-d takes devices that ACPI names only after all its units (`probe_acpi_namespace_devices`).
   for (const device of others) {
@@ -56,7 +63,7 @@ export function registerIommus(
       if (!(error instanceof KernelError)) throw error; // The reason is kept with the device.
     }
   }
-  return found.notes;
+  return notes;
 }
 
 function recordedDevices(snapshot: Snapshot): Map<string, RecordedDevice> {

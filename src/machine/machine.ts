@@ -182,9 +182,9 @@ export class Machine {
   }
 
   /**
-   * Hot-plug: the functions of one slot arrive, in the order given, and each looks for its group as it appears
-   * (`pci_scan_slot`). Only then do functions above 0 count as multifunction, so that groups can be narrower than
-   * after a boot with the same card.
+   * Hot-plug: the functions of one slot arrive, in the order given, and each looks for its group as it appears. Only
+   * then does one above 0 count as multifunction (`pci_scan_slot`), so groups can be narrower than after a boot with
+   * the same card.
    *
    * @throws KernelError EEXIST an address is taken, ENODEV no bus leads there
    */
@@ -194,11 +194,10 @@ export class Machine {
       this.acsContext.invalidate();
       const device = this.pci.add(functionInit(facts));
       this.core.addDevice(device);
+      this.pci.slotScanned(device);
       added.push(device);
       this.#recorded([...this.snapshot.devices, facts]);
     }
-    const first = added[0];
-    if (first !== undefined) this.pci.slotScanned(first);
     this.acsContext.invalidate();
     return added;
   }

@@ -17,7 +17,11 @@ export interface RecordedAcs {
 export function recordedAcs(groups: Snapshot['groups'], devices: readonly PciDevice[]): RecordedAcs {
   if (groups !== undefined) return { mode: groups.length > 0 ? 'recorded' : 'enabled', notes: [] };
   const words = devices.flatMap(({ facts }) => facts.acs ?? []);
-  if (words.some(({ control }) => control !== 0)) return { mode: 'recorded', notes: [] };
+  if (words.some(({ control }) => control !== 0)) {
+    const taken =
+      'ACS is on somewhere in this recording; all its control words are taken as a kernel with IOMMU left them';
+    return { mode: 'recorded', notes: [taken] };
+  }
   const offered = words.some(({ capability }) => capability !== 0);
   const note = 'ACS is off in this recording; groups are shown as they are once a kernel has switched it on';
   return { mode: 'enabled', notes: offered ? [note] : [] };
