@@ -2,6 +2,7 @@
 
 import { describe, expect, test } from 'vitest';
 import type { Device } from '../device/device.ts';
+import { IsolationManager } from './manager.ts';
 import { answerOf, answerWithText, IsolationBench, manager } from './testing.ts';
 
 /** A provider for PCI that groups by initial, and says of `o…` that nothing translates it. */
@@ -43,6 +44,15 @@ describe('a device on a bus no provider knows', () => {
     );
     bench.device('child', bench.device('gpu'), platform);
     expect(bench.partition()).toEqual({ g: ['gpu'], smmu: ['child'] });
+  });
+
+  test('a provider that claims it for the very group that adopted it has it by right from then on', () => {
+    const { bench, platform, isolation } = machine();
+    const child = bench.device('child', bench.device('gpu'), platform);
+    expect(isolation.isAdopted(child)).toBe(true);
+    isolation.addDev(isolation.groupOf(child)!, child);
+    expect(isolation.isAdopted(child)).toBe(false);
+    expect(bench.partition()).toEqual({ g: ['gpu', 'child'] });
   });
 
   test('is decided when it is added: a parent without a group then, no group later', () => {
@@ -174,5 +184,34 @@ describe('a bridge card with an IOMMU of its own', () => {
     isolation.registerNotifier(inner, own);
     expect(bench.partition()).toEqual({ c: ['card'], x: ['x1', 'child'], y: ['y1'] });
     expect(bench.sysfs.readdir('/isolation/c/devices')).toEqual(['card']);
+  });
+
+  test('the manager of the group they arrive in is told of each, once all are members', () => {
+    const { bench, isolation, platform, inner, devices } = card();
+    const child = bench.device('child', devices[0], platform);
+    bench.device('deeper', bench.plain('adapter', child), platform);
+    const group = bench.group('taken');
+    const log: string[] = [];
+    isolation.initManager(
+      group,
+      new IsolationManager({
+        name: 'vfio',
+        arrived: (device, to) => void log.push(`${device.name}, one of ${to.size}`),
+      }),
+    );
+    isolation.addDev(group, devices[0]!);
+    expect(log).toEqual(['x1, one of 3', 'child, one of 3', 'deeper, one of 3']);
+    expect(inner.devices).toContain(devices[0]);
+  });
+
+  test('none of them leaves a group that is managed; when they go with its device, its manager is told of each', () => {
+    const { bench, isolation, platform, bridge, devices } = card();
+    bench.device('child', devices[0], platform);
+    const log: string[] = [];
+    isolation.initManager(isolation.groupOf(bridge)!, manager('vfio', log));
+    expect(answerOf(() => isolation.addDev(bench.group('elsewhere'), devices[0]!))).toBe('EBUSY');
+    expect(log).toEqual([]);
+    isolation.delDev(devices[0]!);
+    expect(log).toEqual(['child left c', 'x1 left c']);
   });
 });

@@ -1,6 +1,7 @@
 /** A domain that groups share: what the IOMMU made, and who uses it. */
 
 import type { IsolationGroup } from './group.ts';
+import type { IsolationManager } from './manager.ts';
 import type { IsolationIommuOps } from './provider.ts';
 
 export class IsolationDomain {
@@ -13,5 +14,11 @@ export class IsolationDomain {
   constructor(ops: IsolationIommuOps, handle: unknown) {
     this.ops = ops;
     this.handle = handle;
+  }
+
+  /** Who has groups in it: one instance, or nobody. Its other groups are nobody's, and only this owner may take them. */
+  get owner(): IsolationManager | undefined {
+    for (const { manager } of this.groups) if (manager) return manager;
+    return undefined;
   }
 }

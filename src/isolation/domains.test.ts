@@ -182,7 +182,7 @@ describe('one manager instance, one domain (isolation.md 3: better than merging 
     expect(ops.log.at(-1)).toBe('attach card');
   });
 
-  test('a group given up leaves the domain of the others; the last one keeps its own', () => {
+  test('a group given up leaves the domain of the others', () => {
     const { isolation, ops, group, other, owner } = two();
     isolation.initManager(group, owner);
     isolation.initManager(other, owner);
@@ -190,7 +190,98 @@ describe('one manager instance, one domain (isolation.md 3: better than merging 
     isolation.freeManager(group);
     expect([group.domain, [...ops.attached.keys()].map(({ name }) => name)]).toEqual([undefined, ['v', 'w']]);
     isolation.freeManager(other);
-    expect(other.domain).toBeDefined();
-    expect(owner.groups.size).toBe(0);
+    expect([other.domain, ops.live.size, owner.groups.size]).toEqual([undefined, 0, 0]);
   });
+
+  test('EBUSY when its group would join another domain than the one it has', () => {
+    const { isolation, bench, ops, group, other, owner } = two();
+    const third = bench.group('third', 't');
+    isolation.setIommuOps(third, ops);
+    for (const each of [group, other]) isolation.initManager(each, owner);
+    isolation.initIommuDomain(group);
+    isolation.freeIommuDomain(other);
+    isolation.initIommuDomain(third);
+    const before = bench.state();
+    expect(answerWithText(() => isolation.iommuDomainAddGroup(third, other))).toBe(
+      'isolation group h: is managed by vfio, which has another domain [EBUSY]',
+    );
+    expect(bench.state()).toEqual(before);
+  });
+});
+
+describe('a domain has one owner, or none', () => {
+  function three() {
+    const on = translated();
+    const [h, i] = ['h', 'i'].map((name) => {
+      const group = on.bench.group(name, `device of ${name}`);
+      on.isolation.setIommuOps(group, on.ops);
+      return group;
+    });
+    return { ...on, h: h!, i: i!, m1: manager('m1'), m2: manager('m2') };
+  }
+
+  test('EBUSY for a group of another manager to join; both are named', () => {
+    const { isolation, bench, group, h, m1, m2 } = three();
+    isolation.initManager(group, m1);
+    isolation.initIommuDomain(group);
+    isolation.initManager(h, m2);
+    const before = bench.state();
+    expect(answerWithText(() => isolation.iommuDomainAddGroup(group, h))).toBe(
+      'isolation group h: is managed by m2, and the domain is that of m1 [EBUSY]',
+    );
+    expect(bench.state()).toEqual(before);
+  });
+
+  test('EBUSY too by way of a group that is nobody’s', () => {
+    const { isolation, group, h, i, m1, m2 } = three();
+    isolation.initIommuDomain(h);
+    isolation.iommuDomainAddGroup(h, group);
+    isolation.initManager(group, m1);
+    isolation.initManager(i, m2);
+    expect(answerWithText(() => isolation.iommuDomainAddGroup(h, i))).toContain(
+      'by m2, and the domain is that of m1',
+    );
+  });
+
+  test('EBUSY to take a group whose domain is another manager’s; the same one may', () => {
+    const { isolation, bench, group, h, m1, m2 } = three();
+    isolation.initIommuDomain(group);
+    isolation.iommuDomainAddGroup(group, h);
+    isolation.initManager(group, m1);
+    const before = bench.state();
+    expect(answerWithText(() => isolation.initManager(h, m2))).toBe(
+      'isolation group h: is wanted by m2, and the domain is that of m1 [EBUSY]',
+    );
+    expect(bench.state()).toEqual(before);
+    isolation.initManager(h, m1);
+    expect([...m1.groups]).toEqual([group, h]);
+  });
+
+  test('giving the group up frees the domain: the next owner starts without mappings', () => {
+    const { isolation, ops, group, m1, m2 } = three();
+    isolation.initManager(group, m1);
+    isolation.initIommuDomain(group);
+    const { handle } = group.domain!;
+    isolation.freeManager(group);
+    expect([group.domain, ops.live.size, ops.attached.size]).toEqual([undefined, 0, 0]);
+    isolation.initManager(group, m2);
+    expect(group.domain).toBeUndefined();
+    isolation.initIommuDomain(group);
+    expect(group.domain!.handle).not.toBe(handle);
+  });
+
+  test.each(['freeManager', 'freeIommuDomain'] as const)(
+    '%s of its last group ends it: sharers that are nobody’s are detached',
+    (end) => {
+      const { isolation, ops, group, h, i, m1, m2 } = three();
+      for (const each of [group, h]) isolation.initManager(each, m1);
+      isolation.initIommuDomain(group);
+      isolation.iommuDomainAddGroup(group, i);
+      isolation[end](group);
+      expect([h.domain === i.domain, ops.live.size]).toEqual([true, 1]);
+      isolation[end](h);
+      expect([h.domain, i.domain, ops.live.size, ops.attached.size]).toEqual([undefined, undefined, 0, 0]);
+      isolation.initManager(i, m2);
+    },
+  );
 });

@@ -4,6 +4,7 @@ import type { Device } from '../device/device.ts';
 import { KernelError } from '../kernel/errors.ts';
 import { IsolationDomain } from './domain.ts';
 import type { IsolationGroup } from './group.ts';
+import type { IsolationManager } from './manager.ts';
 import type { IsolationIommuOps } from './provider.ts';
 import { IsolationState } from './state.ts';
 
@@ -58,7 +59,10 @@ export abstract class IsolationDomains extends IsolationState {
     }
   }
 
-  /** `isolation_group_free_iommu_domain`: its devices are detached; the last group takes the domain with it. */
+  /**
+   * `isolation_group_free_iommu_domain`: its devices are detached; the last group takes the domain with it, and so
+   * does its owner's last group, since those that are left must not keep the owner's mappings.
+   */
   freeIommuDomain(group: IsolationGroup): void {
     this.assertLive(group, 'freeing its domain');
     using _ = this.lock.hold(`freeing the domain of ${group.describe()}`);
@@ -68,8 +72,9 @@ export abstract class IsolationDomains extends IsolationState {
   /**
    * `isolation_group_iommu_domain_add_group`: `joining` uses the domain of `holder` from now on.
    *
-   * @throws KernelError EINVAL `holder` has no domain, `joining` has one or is empty; EIO their operations differ;
-   *   else the driver's refusal, and then no device of `joining` is attached
+   * @throws KernelError EINVAL `holder` has no domain, `joining` has one or is empty; EBUSY the domain is another
+   *   manager's than that of `joining`, or that one has another domain; EIO their operations differ; else the
+   *   driver's refusal, and then no device of `joining` is attached
    */
   iommuDomainAddGroup(holder: IsolationGroup, joining: IsolationGroup): void {
     this.assertLive(holder, 'sharing its domain');
@@ -80,6 +85,7 @@ export abstract class IsolationDomains extends IsolationState {
     if (joining.domain !== undefined)
       throw new KernelError('EINVAL', joining.describe(), 'has a domain already');
     if (joining.size === 0) throw new KernelError('EINVAL', joining.describe(), 'has no devices');
+    this.#assertManagersDomain(holder.domain, joining);
     this.attachGroups(holder.domain, [joining]);
   }
 
@@ -113,13 +119,55 @@ export abstract class IsolationDomains extends IsolationState {
     }
   }
 
-  /** Nothing without a domain. */
+  /** Nothing without a domain. Before the group is anybody else's, or nobody's. */
   protected leaveDomain(group: IsolationGroup): void {
     const { domain } = group;
     if (domain === undefined) return;
+    const { owner } = domain;
+    this.#detachGroup(domain, group);
+    if (owner !== undefined && domain.owner === undefined) {
+      for (const sharer of [...domain.groups]) this.#detachGroup(domain, sharer);
+    }
+    if (domain.groups.size === 0) domain.ops.domainDestroy(domain.handle);
+  }
+
+  /**
+   * A domain's groups have one owner, or none.
+   *
+   * @throws KernelError EBUSY `manager` would be the second
+   */
+  protected assertOneOwner(
+    { owner }: IsolationDomain,
+    group: IsolationGroup,
+    manager: IsolationManager,
+    how: string,
+  ): void {
+    if (owner === undefined || owner === manager) return;
+    throw new KernelError(
+      'EBUSY',
+      group.describe(),
+      `is ${how} by ${manager.name}, and the domain is that of ${owner.name}`,
+    );
+  }
+
+  /** @throws KernelError EBUSY the group's manager, if it has one, cannot have it in that domain */
+  #assertManagersDomain(domain: IsolationDomain, group: IsolationGroup): void {
+    const { manager } = group;
+    if (manager === undefined) return;
+    this.assertOneOwner(domain, group, manager, 'managed');
+    for (const { domain: its } of manager.groups) {
+      if (its === undefined || its === domain) continue;
+      throw new KernelError(
+        'EBUSY',
+        group.describe(),
+        `is managed by ${manager.name}, which has another domain`,
+      );
+    }
+  }
+
+  #detachGroup(domain: IsolationDomain, group: IsolationGroup): void {
     for (const device of group.devices) domain.ops.detachDev(domain.handle, device);
     group.domain = undefined;
     domain.groups.delete(group);
-    if (domain.groups.size === 0) domain.ops.domainDestroy(domain.handle);
   }
 }

@@ -163,6 +163,15 @@ describe('what groups lack, from the facts of the machine', () => {
     expect(answerOf(() => isolation.initManager(isolation.groupOf(a!)!, manager()))).toBe('EPERM');
   });
 
+  test('interrupt remapping of which nothing is known is nomsi as well, and said so', () => {
+    const { bench, isolation, instance } = machine({}, { isolatedMsi: () => undefined });
+    bench.iommu.registerDevice(instance);
+    const a = bench.device('Aa');
+    expect(isolation.lacksOf(isolation.groupOf(a)!)).toEqual([
+      { lack: 'nomsi', why: 'it is not known whether interrupts of Aa are remapped' },
+    ]);
+  });
+
   test('a grouping that rests on facts nobody could read is nop2p, with the assumption', () => {
     const { bench, isolation, instance } = machine({
       policy: {

@@ -65,11 +65,15 @@ export class IommuProvider extends OwnGroups {
     super.removed(device);
   }
 
-  /** `nomsi` without interrupt remapping; `nop2p` where a claim, a guess or a late arrival keeps devices apart. */
+  /** `nomsi` unless interrupts are known to be remapped; `nop2p` where a claim, a guess or a late arrival keeps devices apart. */
   lacksOf(devices: readonly Device[]): StatedLack[] {
     const lacks: StatedLack[] = [];
-    const exposed = devices.find((device) => this.#hasIsolatedMsi(device) === false);
-    if (exposed) lacks.push({ lack: 'nomsi', why: `the IOMMU does not remap interrupts of ${exposed.name}` });
+    for (const device of devices) {
+      const why = this.#whyNoIsolatedMsi(device);
+      if (why === undefined) continue;
+      lacks.push({ lack: 'nomsi', why });
+      break;
+    }
     const why = this.#whyNotApart(devices);
     if (why !== undefined) lacks.push({ lack: 'nop2p', why });
     return lacks;
@@ -138,10 +142,13 @@ export class IommuProvider extends OwnGroups {
     return others.map((other) => this.isolation.groupOf(other)).find((group) => group?.bridge !== undefined);
   }
 
-  /** Absent: it does no DMA of its own. */
-  #hasIsolatedMsi(device: Device): boolean | undefined {
+  /** A device without an IOMMU does no DMA of its own, so it raises no interrupts in the way that matters here. */
+  #whyNoIsolatedMsi(device: Device): string | undefined {
     const instance = this.#iommu.instanceOf(device);
-    return instance && (instance.isolatedMsi?.(device) ?? false);
+    if (instance === undefined) return undefined;
+    const isolated = instance.isolatedMsi === undefined ? false : instance.isolatedMsi(device);
+    if (isolated === undefined) return `it is not known whether interrupts of ${device.name} are remapped`;
+    return isolated ? undefined : `the IOMMU does not remap interrupts of ${device.name}`;
   }
 
   #whyNotApart(devices: readonly Device[]): string | undefined {

@@ -57,10 +57,10 @@ export abstract class IsolationManagers extends IsolationMembers {
    * `isolation_group_init_manager`: `manager` takes the group. If the instance holds others and there is a domain,
    * all of them share it.
    *
-   * @throws KernelError EBUSY it has a manager, another instance has taken a group above or below it, or it and the
-   *   instance have a domain each; EPERM it can be nobody's, or lacks what policy does not do without, each lack
-   *   named; EIO its IOMMU operations are not those of the instance's domain; ENOMEM; else the IOMMU driver's
-   *   refusal. Nothing has changed then
+   * @throws KernelError EBUSY it has a manager, another instance has taken a group above or below it or one that
+   *   shares its domain, or it and the instance have a domain each; EPERM it can be nobody's, or lacks what policy
+   *   does not do without, each lack named; EIO its IOMMU operations are not those of the instance's domain; ENOMEM;
+   *   else the IOMMU driver's refusal. Nothing has changed then
    */
   initManager(group: IsolationGroup, manager: IsolationManager): void {
     this.assertLive(group, `taking it for ${manager.name}`);
@@ -70,6 +70,7 @@ export abstract class IsolationManagers extends IsolationMembers {
     }
     this.#assertManageable(group);
     this.assertExclusive(group, group.devices, manager);
+    if (group.domain) this.assertOneOwner(group.domain, group, manager, 'wanted');
     this.step('manager');
     this.#shareDomain(group, manager);
     group.manager = manager;
@@ -77,8 +78,10 @@ export abstract class IsolationManagers extends IsolationMembers {
   }
 
   /**
-   * `isolation_group_free_manager`: the group is given up, its list of drivers forgotten, and a domain shared with
-   * the instance's other groups is left. Nothing without a manager.
+   * `isolation_group_free_manager`: the group is given up, and its list of drivers forgotten. It leaves its domain
+   * too, as by `freeIommuDomain`: whoever has it next, another owner or the host's drivers, meets no mappings of
+   * this one. Not refused while there is a domain, so that an owner that died can always be cleaned up after.
+   * Nothing without a manager.
    */
   freeManager(group: IsolationGroup): void {
     this.assertLive(group, 'giving it up');
@@ -86,10 +89,8 @@ export abstract class IsolationManagers extends IsolationMembers {
       using _ = this.lock.hold(`giving up ${group.describe()}`);
       const { manager } = group;
       if (manager === undefined) return;
+      this.leaveDomain(group);
       manager.groups.delete(group);
-      if (group.domain && [...manager.groups].some((other) => other.domain === group.domain)) {
-        this.leaveDomain(group);
-      }
       group.manager = undefined;
       group.drivers.clear();
     }

@@ -22,7 +22,8 @@ export abstract class IsolationMembers extends IsolationGroups {
 
   /**
    * `isolation_group_add_dev`: links both ways, and attached to the group's domain if there is one; then the manager
-   * is told. A device that was only adopted moves here, unless the adopting group is in use.
+   * is told. A device that was only adopted moves here, with what was adopted because of it, and the manager is told
+   * of each; but not while the adopting group is in use, so no manager ever loses one this way.
    *
    * @throws KernelError EINVAL it is not in sysfs; EBUSY it is in a group (if another provider's, that is reported
    *   and the group is disputed from then on), a device above it is handed over with another provider's group, or
@@ -30,21 +31,30 @@ export abstract class IsolationMembers extends IsolationGroups {
    */
   addDev(group: IsolationGroup, device: Device): void {
     this.assertLive(group, `adding ${device.name}`);
+    const arrived = [device];
     {
       using _ = this.lock.hold(`adding ${device.name} to ${group.describe()}`);
       const current = this.groupOf(device);
+      if (current === group && this.isAdopted(device)) {
+        // What was here because of the device above it is here by right from now on.
+        delete this.stateOf(device).adopted;
+        delete this.stateOf(device).outside;
+        return;
+      }
       const moves = current !== undefined && current !== group && this.isAdopted(device) && !inUse(current);
       if (current !== undefined && !moves) throw this.#alreadyIn(current, group, device);
       this.#assertNotHandedOverAbove(group, device);
       if (group.manager) this.assertExclusive(group, [device], group.manager);
-      if (moves) this.#move([device, ...this.#followers(device, current)], current, group);
-      else this.#join(group, device);
+      if (moves) {
+        arrived.push(...this.#followers(device, current));
+        this.#move(arrived, current, group);
+      } else this.#join(group, device);
       const state = this.stateOf(device);
       state.group = group;
       delete state.adopted;
       delete state.outside;
     }
-    this.#told(group, () => group.manager?.arrived(device, group));
+    for (const each of arrived) this.#told(group, () => group.manager?.arrived(each, group));
   }
 
   /**

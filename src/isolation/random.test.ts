@@ -7,8 +7,8 @@ import type { Device } from '../device/device.ts';
 import type { Driver } from '../device/driver.ts';
 import { takenAboveOrBelow } from './exclusive.ts';
 import type { IsolationGroup } from './group.ts';
-import type { IsolationManager } from './manager.ts';
-import { answerOf, IsolationBench, manager, type RuleProvider } from './testing.ts';
+import { IsolationManager } from './manager.ts';
+import { answerOf, IsolationBench, type RuleProvider } from './testing.ts';
 
 const PLACES = [
   ['A1', undefined, 'pci'],
@@ -75,7 +75,18 @@ class World {
     card: this.bench.addBus('card'),
   };
   readonly providers: [RuleProvider, Bus][];
-  readonly managers: IsolationManager[] = [manager('one'), manager('two')];
+  /** What the owner of each taken group believes to be in it. */
+  readonly believed = new Map<IsolationGroup, Set<Device>>();
+  readonly managers = ['one', 'two'].map(
+    (name) =>
+      new IsolationManager({
+        name,
+        arrived: (device, group) => void this.believed.get(group)!.add(device),
+        departed: (device, group) => void this.believed.get(group)!.delete(device),
+      }),
+  );
+  /** Whose each domain has been. */
+  readonly ownerOf = new Map<unknown, IsolationManager>();
   readonly drivers: Driver[];
   iommuLeft = false;
 
@@ -183,6 +194,7 @@ class World {
     else if (action === 'take') {
       isolation.accepted = new Set(which % 3 === 0 ? [] : ['nop2p', 'disputed']);
       isolation.initManager(group, owner);
+      this.believed.set(group, new Set(group.devices));
     } else if (action === 'give up') isolation.freeManager(group);
     else if (action === 'allow') isolation.managerAddDriver(group, driver);
     else if (action === 'forbid') isolation.managerDelDriver(group, driver);
@@ -227,6 +239,14 @@ class World {
         expect(takenAboveOrBelow(devices, owner, (device) => isolation.groupOf(device))).toBeUndefined();
       }
       if (!group.manager) expect(group.drivers.size).toBe(0);
+      if (group.manager) expect(this.believed.get(group)).toEqual(new Set(group.devices));
+    }
+    for (const [handle, groups] of domains) {
+      const owners = new Set(groups.flatMap(({ manager: owner }) => owner ?? []));
+      const [owner] = owners;
+      expect(owners.size).toBeLessThan(2);
+      if (this.ownerOf.has(handle)) expect(owner?.name).toBe(this.ownerOf.get(handle)!.name);
+      if (owner) this.ownerOf.set(handle, owner);
     }
     expect(ops.live).toEqual(new Set(domains.keys()));
     for (const device of bench.devices.values()) {
@@ -234,6 +254,8 @@ class World {
       expect(isolation.groupOf(device) !== undefined).toBe(seen.has(device));
     }
     for (const owner of this.managers) {
+      const owned = [...owner.groups].flatMap(({ domain }) => domain ?? []);
+      expect(new Set(owned).size).toBeLessThan(2);
       for (const group of owner.groups) {
         expect(group.manager).toBe(owner);
         expect(isolation.groups.get(group.name)).toBe(group);
