@@ -10,10 +10,15 @@ import { acsBitNames } from '../pci/acs-bits.ts';
 export function acsBecause(verdict: AcsVerdict, subject = 'it'): string {
   const words = plainBecause(verdict, subject);
   if (verdict.known || verdict.because === 'unknown') return words;
-  return verdict.because === 'quirk'
-    ? `${words}, if a fact that was not recorded is as usual`
-    : `${words}, as far as known: its ids were not recorded, so a quirk may speak for it`;
+  return `${words}, ${DOUBT[verdict.because] ?? 'as far as known: its ids were not recorded, so a quirk may speak for it'}`;
 }
+
+/** What was not known where a verdict is an assumption. */
+const DOUBT: Partial<Record<AcsVerdict['because'], string>> = {
+  quirk: 'if a fact that was not recorded is as usual',
+  'single-function': 'as far as known: its header type was not read',
+  override: 'as far as known: whether it has ACS of its own was not read',
+};
 
 function plainBecause(verdict: AcsVerdict, subject: string): string {
   const its = subject === 'it' ? 'its' : `${subject}'s`;

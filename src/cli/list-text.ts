@@ -143,7 +143,7 @@ function uncertainLines(report: ListReport, out: Output): string[] {
     lines.push(
       '\n',
       wrap(
-        `${out.colors.yellow('Not certain')}: capabilities of ${report.uncertain.length} devices could not be read (${some}); they are taken as not isolating. Run as root, or record with \`sudo ringfence capture\`.`,
+        `${out.colors.yellow('Not certain')}: the place of ${count(report.uncertain.length)} rests on facts that were not read (${some}). Run as root, or record with \`sudo ringfence capture\`.`,
         out,
       ),
     );
@@ -154,3 +154,5 @@ function uncertainLines(report: ListReport, out: Output): string[] {
     lines.push(`${lines.length === 0 ? '\n' : ''}`, wrap(`note: ${note}`, out, '', '  '));
   return lines;
 }
+
+const count = (devices: number): string => (devices === 1 ? 'one device' : `${devices} devices`);

@@ -16,7 +16,7 @@ export function verifyText(report: VerifyReport, out: Output, shorten: Shorten):
     parts.push(
       '\n',
       wrap(
-        `Not read: capabilities of ${report.uncertain.length} devices (${some}). Run as root, or record with \`sudo ringfence capture\`.`,
+        `Not certain: what decides over ${report.uncertain.length === 1 ? 'one device' : `${report.uncertain.length} devices`} was not read (${some}). Run as root, or record with \`sudo ringfence capture\`.`,
         out,
       ),
     );

@@ -34,7 +34,7 @@ export const lspciReader: Reader = {
 };
 
 /** @throws InputError when no device can be made of the text */
-export function readLspci(bytes: Uint8Array, place: string): Snapshot {
+function readLspci(bytes: Uint8Array, place: string): Snapshot {
   if (bytes.length > LONGEST_TEXT) throw new InputError(place, 'lspci text longer than 64 MiB');
   const source = decodeText(bytes);
   const notes = new Notes();

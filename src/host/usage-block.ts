@@ -14,6 +14,9 @@ export interface Holder {
 /** Device mapper over md over bcache over a partition is four; anything near this is a loop of links. */
 const DEEPEST_STACK = 16;
 
+/** Device mapper, md, bcache, NVMe multipath, and volumes of a zfs pool. */
+const COMPOSED = /devices\/virtual\/(?:block\/(?:dm-|md|bcache|zd)\d|nvme-subsystem\/)[^/]*(?:\/nvme[^/]*)?$/;
+
 export class BlockDevices {
   readonly #tree: HostTree;
   readonly #class: string;
@@ -60,6 +63,16 @@ export class BlockDevices {
     const found = new Map<string, Holder>();
     this.#descend(dir, 0, new Set(), found);
     return [...found.values()];
+  }
+
+  /** Made of other devices, and the tree does not say of which. */
+  composition(dir: string): 'known' | 'missing' {
+    const composed = COMPOSED.test(dir.slice(under(this.#tree.sys, '').length));
+    return composed && this.holders(dir).length === 0 && !this.#hasSlaves(dir) ? 'missing' : 'known';
+  }
+
+  #hasSlaves(dir: string): boolean {
+    return (this.#tree.files.list(`${dir}/slaves`) ?? []).length > 0;
   }
 
   /** Every other device of the same btrfs, which mountinfo names by one of them only. */

@@ -10,6 +10,7 @@ const LONGEST_DETAIL = 255;
 export class UsageList {
   readonly entries: UsageFacts[] = [];
   dropped = 0;
+  readonly #cut = new Set<UsageKind>();
   readonly #seen = new Set<string>();
 
   add(device: string | null, kind: UsageKind, detail: string, through?: string): void {
@@ -23,7 +24,15 @@ export class UsageList {
     if (this.#seen.has(key)) return;
     this.#seen.add(key);
     if (this.entries.length < MOST_ENTRIES) this.entries.push(entry);
-    else this.dropped++;
+    else {
+      this.dropped++;
+      this.#cut.add(kind);
+    }
+  }
+
+  /** Kinds of which there is more than the list holds. */
+  get cut(): UsageKind[] {
+    return [...this.#cut];
   }
 
   /** Whether the data behind `through` is in use already, by whatever stands on it. */

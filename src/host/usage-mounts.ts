@@ -10,12 +10,16 @@ export interface Mount {
 
 /** More mounts than the kernel allows in one namespace by default (`fs.mount-max`). */
 const MOST_LINES = 100_000;
+/** The kernel allows fewer than 32. */
+const MOST_SWAPS = 4096;
 
 /** `/proc/self/mountinfo`; lines that are none are counted, not kept. */
 export function parseMounts(text: string): { mounts: Mount[]; strange: number } {
   const mounts: Mount[] = [];
   let strange = 0;
-  for (const line of text.split('\n', MOST_LINES)) {
+  const lines = text.split('\n', MOST_LINES);
+  if (lines.length === MOST_LINES) strange++;
+  for (const line of lines) {
     if (line === '' || line.startsWith('\0')) continue;
     const fields = line.split(' ');
     const dash = fields.indexOf('-', 6);
@@ -33,11 +37,13 @@ export interface Swap {
   kind: 'partition' | 'file';
 }
 
-/** `/proc/swaps`, whose first line is a heading. */
+/** `/proc/swaps`, whose first line is a heading; a text without it is not what the kernel wrote. */
 export function parseSwaps(text: string): { swaps: Swap[]; strange: number } {
   const swaps: Swap[] = [];
-  let strange = 0;
-  for (const line of text.split('\n', 4096).slice(1)) {
+  const [heading, ...lines] = text.split('\n', MOST_SWAPS);
+  let strange = lines.length + 1 === MOST_SWAPS ? 1 : 0;
+  if (!/^Filename\b/.test(heading!)) return { swaps, strange: 1 };
+  for (const line of lines) {
     if (line === '' || line.startsWith('\0')) continue;
     const [name, kind] = line.split(/\s+/);
     if (name?.startsWith('/') && (kind === 'partition' || kind === 'file'))

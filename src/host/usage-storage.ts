@@ -9,17 +9,37 @@ import { type Mount, mountOf, parseMounts, parseSwaps } from './usage-mounts.ts'
 /** File systems of one machine that mountinfo gives no block device for, though they have some. */
 const WITHOUT_NUMBER = new Set(['btrfs', 'bcachefs', 'zfs']);
 
-/** @returns whether the tree tells of mounts at all */
-export function readStorageUse(tree: HostTree, list: UsageList, notes: Notes): boolean {
+/** Root file systems that come over the network, and disks that do. */
+const NETWORK_TYPES =
+  /^(?:nfs4?|cifs|smb3?|smbfs|ceph|afs|lustre|glusterfs|9p|fuse\.(?:glusterfs|sshfs|ceph))$/;
+const NETWORK_DISKS = /\/(?:session\d+|nvme-fabrics|nbd\d+|rbd\d*|drbd\d+)(?:\/|$)/;
+
+export interface StorageUse {
+  /** Kind of the root file system, where it comes over the network. */
+  networkRoot?: string;
+}
+
+/** @returns `undefined` where the tree does not tell of mounts at all */
+export function readStorageUse(tree: HostTree, list: UsageList, notes: Notes): StorageUse | undefined {
   const text = tree.files.readText(under(tree.proc, 'self/mountinfo'));
-  if (text === undefined) return false;
+  if (text === undefined) return undefined;
   const blocks = new BlockDevices(tree);
   const { mounts, strange } = parseMounts(text);
   if (strange > 0) notes.add(`proc/self/mountinfo: ${strange} lines cannot be understood; left out`);
+  if (strange > 0) list.add(null, 'mount', 'lines of mountinfo that cannot be understood');
+  if (mounts.length === 0) list.add(null, 'root', 'no mounts are listed');
   for (const mount of mounts) addMount(mount, blocks, list);
   readSwaps(tree, mounts, blocks, list, notes);
   addVolumes(tree, blocks, list);
-  return true;
+  const root = mounts.findLast(({ point }) => point === '/');
+  return root !== undefined && overNetwork(root, blocks) ? { networkRoot: root.type } : {};
+}
+
+function overNetwork(mount: Mount, blocks: BlockDevices): boolean {
+  if (mount.number.startsWith('0:')) return NETWORK_TYPES.test(mount.type);
+  const dir = blocks.byNumber(mount.number);
+  // A host adapter that speaks iSCSI itself is a PCI function like any other.
+  return dir !== undefined && NETWORK_DISKS.test(dir) && blocks.holders(dir).length === 0;
 }
 
 function addMount(mount: Mount, blocks: BlockDevices, list: UsageList): void {
@@ -33,14 +53,22 @@ function addMount(mount: Mount, blocks: BlockDevices, list: UsageList): void {
 function mountHolders(mount: Mount, blocks: BlockDevices): Holder[] | undefined {
   if (!mount.number.startsWith('0:')) {
     const dir = blocks.byNumber(mount.number);
-    return dir === undefined ? undefined : blocks.holders(dir);
+    return dir === undefined ? undefined : holdersOf(dir, blocks);
   }
-  if (!WITHOUT_NUMBER.has(mount.type)) return [];
+  if (!WITHOUT_NUMBER.has(mount.type)) {
+    const dir = blocks.byPath(mount.source);
+    return dir === undefined ? [] : holdersOf(dir, blocks);
+  }
   // bcachefs names all its devices, with colons between; zfs names a data set.
   const dirs = mount.source.split(':').map((path) => blocks.byPath(path));
   if (dirs.includes(undefined)) return undefined;
   const all = dirs.flatMap((dir) => (mount.type === 'btrfs' ? blocks.btrfsDevices(dir!) : [dir!]));
-  return all.flatMap((dir) => blocks.holders(dir));
+  const each = all.map((dir) => holdersOf(dir, blocks));
+  return each.includes(undefined) ? undefined : each.flatMap((holders) => holders!);
+}
+
+function holdersOf(dir: string, blocks: BlockDevices): Holder[] | undefined {
+  return blocks.composition(dir) === 'missing' ? undefined : blocks.holders(dir);
 }
 
 function readSwaps(
@@ -51,13 +79,19 @@ function readSwaps(
   notes: Notes,
 ): void {
   const text = tree.files.readText(under(tree.proc, 'swaps'));
-  if (text === undefined) return;
+  if (text === undefined) {
+    // Kernels without swap have no such file, and say so here.
+    const memory = tree.files.readText(under(tree.proc, 'meminfo')) ?? '';
+    if (!/^SwapTotal:\s+0 kB$/m.test(memory)) list.add(null, 'swap', 'swap is not recorded');
+    return;
+  }
   const { swaps, strange } = parseSwaps(text);
   if (strange > 0) notes.add(`proc/swaps: ${strange} lines cannot be understood; left out`);
+  if (strange > 0) list.add(null, 'swap', 'lines of /proc/swaps that cannot be understood');
   for (const swap of swaps) {
     const dir = swap.kind === 'partition' ? blocks.byPath(swap.name) : undefined;
     const mount = swap.kind === 'file' ? mountOf(mounts, swap.name) : undefined;
-    const holders = dir !== undefined ? blocks.holders(dir) : mount && mountHolders(mount, blocks);
+    const holders = dir !== undefined ? holdersOf(dir, blocks) : mount && mountHolders(mount, blocks);
     if (holders === undefined) list.add(null, 'swap', swap.name);
     else for (const { device, through } of holders) list.add(device, 'swap', swap.name, through);
   }

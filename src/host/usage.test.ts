@@ -70,6 +70,23 @@ async function used(...more: TarItem[]): Promise<unknown[]> {
   return (usage ?? []).filter((use) => use.device !== null || !use.detail.includes('not recorded'));
 }
 
+const SWAP_HEADING = 'Filename\tType\tSize\tUsed\tPriority\n';
+const ROUTE_HEADING = 'Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\n';
+
+/** What is in use through a function that cannot be told. */
+async function open(...more: TarItem[]): Promise<string[]> {
+  const { usage } = await read(
+    { path: 'sys/class/drm/version', data: '' },
+    { path: 'sys/class/input/mice/dev', data: '' },
+    ...(more.some(({ path }) => path === 'proc/swaps') ? [] : [{ path: 'proc/swaps', data: SWAP_HEADING }]),
+    ...(more.some(({ path }) => path === 'proc/net/route')
+      ? []
+      : [{ path: 'proc/net/route', data: ROUTE_HEADING }]),
+    ...more,
+  );
+  return (usage ?? []).flatMap(({ device, kind, detail }) => (device === null ? [`${kind}: ${detail}`] : []));
+}
+
 describe('disks', () => {
   test('the root file system is on the partition of its number, a mount point with blanks is read', async () => {
     const uses = await used(
@@ -178,6 +195,45 @@ describe('disks', () => {
     ]);
   });
 
+  test('a file system whose source is a disk is on it, whatever its kind', async () => {
+    expect(await used(...block('8:0', SDA), mountinfo(['0:44', '/x', 'newfs', '/dev/sda']))).toMatchObject([
+      { device: DISK, kind: 'mount' },
+    ]);
+  });
+
+  test('what was read only in part is in use on some disk', async () => {
+    expect(await open(NOTHING_MOUNTED)).toEqual([]);
+    expect(await open({ path: 'proc/self/mountinfo', data: '' })).toEqual(['root: no mounts are listed']);
+    expect(await open({ path: 'proc/self/mountinfo', data: 'a b c\n' })).toEqual([
+      'mount: lines of mountinfo that cannot be understood',
+      'root: no mounts are listed',
+    ]);
+    for (const data of ['', 'garbage\n', 'garbage\ngarbage\n', `${SWAP_HEADING}garbage\n`])
+      expect(await open(NOTHING_MOUNTED, { path: 'proc/swaps', data })).toEqual([
+        'swap: lines of /proc/swaps that cannot be understood',
+      ]);
+  });
+
+  test('where /proc/swaps is missing, memory figures may say that there is none', async () => {
+    const swap = async (...more: TarItem[]) =>
+      (await read(NOTHING_MOUNTED, ...more)).usage!.filter(({ kind }) => kind === 'swap');
+    expect(await swap()).toEqual([{ device: null, kind: 'swap', detail: 'swap is not recorded' }]);
+    expect(await swap({ path: 'proc/meminfo', data: 'MemTotal: 1 kB\nSwapTotal:       0 kB\n' })).toEqual([]);
+  });
+
+  test('a volume of which the tree does not say what it is made of is on some disk', async () => {
+    const uses = await open(
+      ...block('252:0', 'sys/devices/virtual/block/dm-0'),
+      mountinfo(['252:0', '/data']),
+    );
+    expect(uses).toEqual(['mount: /data (ext4)']);
+  });
+
+  test('more uses than can be listed: the rest is in use somewhere', async () => {
+    const many = Array.from({ length: 4200 }, (_, i): [string, string] => ['8:0', `/m${i}`]);
+    expect(await open(...block('8:0', SDA), mountinfo(...many))).toEqual(['mount: more than can be listed']);
+  });
+
   test('swap on a partition and in a file', async () => {
     const uses = await used(
       ...block('8:1', `${SDA}/sda1`, { part: true }),
@@ -249,6 +305,58 @@ describe('network', () => {
     expect(snapshot.usage).toContainEqual({ device: NIC, kind: 'network', detail: 'eth0', through: 'eth0' });
     expect(JSON.stringify(snapshot)).not.toContain('0102000A');
   });
+
+  test.each([
+    ['ppp0, which stands on nothing', net('ppp0', 'sys/devices/virtual/net/ppp0')],
+    ['an interface that is not there', []],
+    [
+      'a VLAN on Open vSwitch, which has no links to its ports',
+      [
+        ...net('ppp0', 'sys/devices/virtual/net/ppp0'),
+        { path: 'sys/devices/virtual/net/ppp0/lower_ovs', link: '../ovs' },
+        ...net('ovs', 'sys/devices/virtual/net/ovs'),
+      ],
+    ],
+  ])('the default route over %s leads through some function', async (_, items) => {
+    const uses = await open(NOTHING_MOUNTED, ...net('eth0', ETH0), ...items, routes(`ppp0\t${DEFAULT}`));
+    expect(uses).toEqual(['network: the default route leads over ppp0']);
+  });
+
+  test('an interface of another bus leads through no function', async () => {
+    const items = net('end0', 'sys/devices/platform/soc/fd58.ethernet/net/end0');
+    expect(await open(NOTHING_MOUNTED, ...items, routes(`end0\t${DEFAULT}`))).toEqual([]);
+  });
+
+  test('routes that are not understood may be any', async () => {
+    for (const data of ['junk\n', `${ROUTE_HEADING}eth0 garbage\n`])
+      expect(await open(NOTHING_MOUNTED, { path: 'proc/net/route', data })).toEqual([
+        'network: routes that cannot be understood',
+      ]);
+    expect(await open(NOTHING_MOUNTED, { path: 'proc/net/ipv6_route', data: 'junk\n' })).toEqual([
+      'network: routes that cannot be understood',
+    ]);
+  });
+
+  test.each([
+    ['nfs', '10.0.0.1:/root', []],
+    ['ext4', '/dev/sdx', block('8:0', 'sys/devices/platform/host9/session1/target9:0:0/9:0:0:0/block/sdx')],
+  ])(
+    'root that comes over the network (%s) is in use on the only interface with routes',
+    async (type, source, items) => {
+      const root = mountinfo([items.length === 0 ? '0:50' : '8:0', '/', type, source]);
+      const lan = '0000000A\t00000000\t0001\t0\t0\t0\t000000FF';
+      const eth1 = net('eth1', pci(SECOND, 'net/eth1'));
+      const nets = [...net('eth0', ETH0), ...eth1];
+      const one = await used(root, ...items, ...nets, routes(`eth0\t${lan}`));
+      expect(one).toContainEqual({ device: NIC, kind: 'root', detail: `/ (${type})`, through: 'eth0' });
+      const two = await used(root, ...items, ...nets, routes(`eth0\t${lan}`, `eth1\t${DEFAULT}`));
+      expect(two).toContainEqual({
+        device: null,
+        kind: 'network',
+        detail: `the root file system (${type}) comes over the network`,
+      });
+    },
+  );
 
   test.each([
     ['linked', [{ path: 'sys/devices/virtual/net/br0/lower_bond0', link: '../bond0' }]],
@@ -342,7 +450,7 @@ describe('what is not recorded', () => {
   test('of a copy, what it lacks beside mounts is open', async () => {
     const { usage } = await read(NOTHING_MOUNTED);
     expect(usage).toEqual(
-      ['network', 'display', 'input'].map((kind) => ({
+      ['swap', 'network', 'display', 'input'].map((kind) => ({
         device: null,
         kind,
         detail: expect.stringContaining('not recorded'),
@@ -387,7 +495,7 @@ test('captures keep it, without UUIDs, user names, labels and names made of MAC 
     link('sys/class/net/enx00e04c680001', pci(USB, 'usb1/net/enx00e04c680001')),
     {
       path: 'proc/net/route',
-      data: `h\nenx00e04c680001 00000000 0102000A 0003 0 0 0 00000000\n`,
+      data: `${ROUTE_HEADING}enx00e04c680001 00000000 0102000A 0003 0 0 0 00000000\n`,
     },
   );
   const kept = await readSnapshot(writeSnapshot(snapshot, { keepSerials: true }), 's.json');
@@ -421,8 +529,8 @@ describe('junk', () => {
   test('names that are paths lead nowhere', async () => {
     const uses = await used(
       mountinfo(['0:30', '/', 'btrfs', '/dev/../../../etc']),
-      { path: 'proc/net/route', data: 'h\n../../x 00000000 0 0003 0 0 0 00000000\n' },
-      { path: 'proc/swaps', data: 'h\n/dev/.. partition 0 0 0\n' },
+      { path: 'proc/net/route', data: `${ROUTE_HEADING}../../x 00000000 0 0003 0 0 0 00000000\n` },
+      { path: 'proc/swaps', data: `${SWAP_HEADING}/dev/.. partition 0 0 0\n` },
     );
     expect(uses.every((use) => (use as { device: unknown }).device === null)).toBe(true);
   });

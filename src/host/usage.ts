@@ -14,10 +14,13 @@ import { readStorageUse } from './usage-storage.ts';
 /** @returns `undefined` where mounts are not recorded: nobody looked at what is in use */
 export function readUsage(tree: HostTree, notes: Notes): UsageFacts[] | undefined {
   const list = new UsageList();
-  if (!readStorageUse(tree, list, notes)) return undefined;
-  if (!readNetworkUse(tree, list, notes)) list.add(null, 'network', 'routes are not recorded');
+  const storage = readStorageUse(tree, list, notes);
+  if (storage === undefined) return undefined;
+  if (!readNetworkUse(tree, list, notes, storage.networkRoot))
+    list.add(null, 'network', 'routes are not recorded');
   if (!readDisplayUse(tree, list)) list.add(null, 'display', 'monitors are not recorded');
   if (!readInputUse(tree, list)) list.add(null, 'input', 'input devices are not recorded');
   if (list.dropped > 0) notes.add(`${list.dropped} more uses of devices than can be listed; left out`);
-  return list.entries;
+  const rest = list.cut.map((kind) => ({ device: null, kind, detail: 'more than can be listed' }));
+  return [...list.entries, ...rest];
 }

@@ -10,6 +10,9 @@ import { RegionType } from './reserved-region.ts';
  * `iommu_create_device_direct_mappings`: maps what is not mapped yet, of the pages that begin inside each region.
  * Notes whether the device may be blocked at all, whatever the domain's type.
  *
+ * Page 0 mapped to itself looks unmapped to the kernel, which asks for address 0, so it maps it again for every
+ * further device. Drivers of x86 let that pass; where it is left alone, as here, the outcome is the same.
+ *
  * @throws KernelError EINVAL a DMA domain without pages; else the page table's refusal, earlier pages stay mapped
  */
 export function createDirectMappings(domain: Domain, device: Device, state: DeviceIommu): void {

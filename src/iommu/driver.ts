@@ -100,6 +100,9 @@ export interface IommuInstance {
    * left out is not probed by the walk. Absent: as given.
    */
   probeOrder?(bus: Bus, devices: readonly Device[]): Iterable<Device>;
-  /** `msi_device_has_isolated_msi`: interrupts of the device are remapped. Absent: they are not. */
-  isolatedMsi?(device: Device): boolean;
+  /**
+   * `msi_device_has_isolated_msi`: the device can raise no interrupts but its own. `undefined`: not known. Absent: it
+   * can.
+   */
+  isolatedMsi?(device: Device): boolean | undefined;
 }

@@ -10,6 +10,7 @@ import type { DeviceIommu } from './device-state.ts';
 import { createDirectMappings } from './direct-mappings.ts';
 import { type Domain, DomainType, domainTypeWord, isDmaType, type WantedType } from './domain.ts';
 import { domainAlloc } from './domain-alloc.ts';
+import type { IommuDriver } from './driver.ts';
 import type { Group } from './group.ts';
 import { attachDevice, GroupDomains } from './group-domains.ts';
 
@@ -177,16 +178,21 @@ export abstract class GroupDefault extends GroupDomains {
         `${driver.name} allows ${domainTypeWord(only.type)} only`,
       );
     }
-    if (type !== 0) return domainAlloc(driver, device, type);
+    if (type !== 0) return this.#ownOrNew(driver, device, type);
     const preferred = this.context.defaultType;
     try {
-      return domainAlloc(driver, device, preferred);
+      return this.#ownOrNew(driver, device, preferred);
     } catch (error) {
       if (preferred === DomainType.Dma) throw noDefault(this.describe(), error);
     }
-    const domain = domainAlloc(driver, device, DomainType.Dma);
+    const domain = this.#ownOrNew(driver, device, DomainType.Dma);
     this.warn(`no default domain of type ${domainTypeWord(preferred)} could be made, DMA is used instead`);
     return domain;
+  }
+
+  /** `__iommu_group_alloc_default_domain`: a default domain that is of this type already stays. */
+  #ownOrNew(driver: IommuDriver, device: Device, type: DomainType): Domain {
+    return this.defaultDomain?.type === type ? this.defaultDomain : domainAlloc(driver, device, type);
   }
 
   #mapDirectRegions(domain: Domain): boolean {
@@ -253,7 +259,7 @@ function noDefault(group: string, cause: unknown): unknown {
 }
 
 /** Owners are cookies; those that have a name are shown by it. */
-export function ownerInWords(owner: unknown): string {
+function ownerInWords(owner: unknown): string {
   if (typeof owner === 'string') return owner;
   const name = (owner as { name?: unknown } | null)?.name;
   return typeof name === 'string' ? name : 'another owner';

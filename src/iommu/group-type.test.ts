@@ -119,11 +119,16 @@ describe('groups-core.md 6: writing type', () => {
   ] as const;
 
   test.each(starts.flatMap(([from, type]) => WORDS.map((to) => [from, to, type] as const)))(
-    'free: %s → %s is allowed, everybody attached to the new default',
+    'free: %s → %s is allowed; who has another type is attached to a new default, who has it keeps the old',
     (from, to, defaultType) => {
       const { write, type, group, driver, devices } = pair({}, { defaultType });
       expect(type()).toBe(from);
+      const before = group.defaultDomain;
+      const same = to === from || to === 'auto';
+      if (same) driver.faults.failAt(1);
       expect(write(to)).toBe('ok');
+      if (same) expect([driver.faults.taken, group.defaultDomain === before]).toEqual([0, true]);
+      else if (to !== 'DMA-FQ' || from !== 'DMA') expect(group.defaultDomain).not.toBe(before);
       expect(type()).toBe(to === 'auto' ? from : to);
       for (const device of devices) expect(driver.attached.get(device)).toBe(group.defaultDomain);
       expect(group.domain).toBe(group.defaultDomain);
@@ -184,14 +189,17 @@ describe('groups-core.md 6: writing type', () => {
     external.group.defaultDomain!.type = DmaFq;
     expect(external.write('DMA-FQ')).toBe('EINVAL');
     const fixed = pair({ defaultDomain: Platform });
-    expect(['identity', 'DMA'].map(fixed.write)).toEqual(['EINVAL', 'EINVAL']);
+    expect(['identity', 'DMA', 'auto'].map(fixed.write)).toEqual(['EINVAL', 'EINVAL', 'ok']);
   });
 
-  test('identity to identity attaches nobody anew', () => {
-    const { write, driver } = pair({}, { defaultType: Identity });
-    driver.faults.failAt(1);
-    expect(write('identity')).toBe('ok');
-    expect(driver.faults.taken).toBe(0);
+  test('auto where the preferred type cannot be made, and DMA is in place: stays, with another warning', () => {
+    const { write, group, driver, bench } = pair({ statics: { identity: false } }, { defaultType: Identity });
+    const before = group.defaultDomain;
+    const steps = driver.live.size;
+    expect(bench.iommu.messages.warnings).toHaveLength(1);
+    expect(write('auto')).toBe('ok');
+    expect([group.defaultDomain, driver.live.size]).toEqual([before, steps]);
+    expect(bench.iommu.messages.warnings).toHaveLength(2);
   });
 
   test('direct regions are mapped in the new domain', () => {
@@ -207,19 +215,18 @@ describe('groups-core.md 6: writing type', () => {
   test('a mapping that fails before attach is tried again after it; failing twice restores the old default', () => {
     const region = { start: 0x4000n, last: 0x4fffn, type: RegionType.Direct };
     const { write, group, driver, devices } = pair({ resvRegions: (d) => (d.name === 'Ga' ? [region] : []) });
-    const map = (fail: number) => {
-      driver.faults.failAt(fail);
-      return write('DMA');
-    };
-    expect(map(2)).toBe('ok');
+    expect(write('identity')).toBe('ok');
+    driver.faults.failAt(2);
+    expect(write('DMA')).toBe('ok');
     expect(driver.faults.fired).toBe('map');
     expect(group.defaultDomain!.iovaToPhys(0x4000n)).toBe(0x4000n);
 
+    expect(write('identity')).toBe('ok');
     const before = group.defaultDomain;
     driver.faults.failEvery('map');
     expect(write('DMA')).toBe('ENOMEM');
     expect([group.defaultDomain, group.domain]).toEqual([before, before]);
     for (const device of devices) expect(driver.attached.get(device)).toBe(before);
-    expect([...driver.live]).toEqual([before]);
+    expect([...driver.live]).toEqual([]);
   });
 });

@@ -50,7 +50,7 @@ export class Group extends GroupPasids {
   }
 
   /**
-   * `iommu_device_use_default_domain`: a driver is about to do DMA through the kernel.
+   * `iommu_device_use_default_domain`: a driver will use the group's ordinary DMA.
    *
    * @throws KernelError EPROBE_DEFER no default domain yet; EBUSY the group is in use in another way
    */
@@ -122,11 +122,11 @@ export class Group extends GroupPasids {
     else this.#releaseDmaOwnership();
   }
 
-  /** `iommu_group_has_isolated_msi`: interrupts of every member are remapped. */
+  /** `iommu_group_has_isolated_msi`: interrupts of every member are known to be remapped. */
   hasIsolatedMsi(): boolean {
     this.alive('asking for isolated MSI');
     using _ = this.lock.hold('iommu_group_has_isolated_msi');
-    return this.devices.every((device) => this.stateOf(device).instance?.isolatedMsi?.(device) ?? false);
+    return this.devices.every((device) => this.stateOf(device).instance?.isolatedMsi?.(device) === true);
   }
 
   /** `iommu_get_group_resv_regions`: of all members, merged; stops at a member without an IOMMU. */

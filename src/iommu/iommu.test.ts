@@ -13,6 +13,18 @@ const mock = (options: MockOptions = {}) =>
 const unit = (name: string, initial: string, driver: MockDriver) =>
   new MockIommu({ name, driver, covers: (device) => device.name.startsWith(initial) });
 
+test('iommu_probe_device for a device that has a group: it stays, and the driver is told again', () => {
+  const bench = new Bench();
+  const seen: string[] = [];
+  const driver = Object.assign(new MockDriver(), { probeFinalize: ({ name }: Device) => seen.push(name) });
+  const device = bench.device('a');
+  bench.iommu.registerDevice(new MockIommu({ driver }));
+  const before = bench.iommu.groupOf(device);
+  bench.iommu.probeDevice(device);
+  expect(seen).toEqual(['a', 'a']);
+  expect(bench.iommu.groupOf(device)).toBe(before);
+});
+
 describe('grouping.md 1: registering an IOMMU', () => {
   test('walks buses in the kernel’s order whatever order they were added in, devices in list order', () => {
     const bench = new Bench();

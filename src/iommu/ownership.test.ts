@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import type { Device } from '../device/device.ts';
 import type { Driver } from '../device/driver.ts';
 import { DomainType } from './domain.ts';
 import { MockDriver, MockIommu, type MockOptions } from './drivers/mock.ts';
@@ -8,7 +9,8 @@ function pair(options: MockOptions = {}) {
   const bench = new Bench();
   const devices = bench.devices('Ga', 'Gb');
   const driver = new MockDriver({ policy: byInitial, ...options });
-  const iommu = new MockIommu({ driver, isolatedMsi: (device) => device.name !== 'Gx' });
+  const isolatedMsi = ({ name }: Device) => (name === 'Gy' ? undefined : name !== 'Gx');
+  const iommu = new MockIommu({ driver, isolatedMsi });
   bench.iommu.registerDevice(iommu);
   const group = bench.iommu.groupOf(devices[0]!)!;
   return { bench, a: devices[0]!, b: devices[1]!, driver, group };
@@ -166,11 +168,15 @@ describe('groups-core.md 3: who owns the DMA of a group', () => {
     expect(group.ownerCount).toBe(0);
   });
 
-  test('isolated MSI: AND over members, true for none, false without an IOMMU', () => {
+  test.each(['Gx', 'Gy'])('isolated MSI: AND over members, and %s is not known to have it', (name) => {
     const { bench, group } = pair();
     expect(group.hasIsolatedMsi()).toBe(true);
-    bench.device('Gx');
+    bench.device(name);
     expect(group.hasIsolatedMsi()).toBe(false);
+  });
+
+  test('isolated MSI: true for no members, false without an IOMMU', () => {
+    const { bench } = pair();
     using other = bench.iommu.groupAlloc();
     expect(other.hasIsolatedMsi()).toBe(true);
     const outside = new Bench();

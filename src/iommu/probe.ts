@@ -25,13 +25,15 @@ export abstract class DeviceProbe extends DeviceCalls {
   abstract groupAlloc(): Group;
 
   /**
-   * `iommu_probe_device`: the device finds its IOMMU and its group. Does nothing if it has one.
+   * `iommu_probe_device`: the device finds its IOMMU and its group. One that has a group keeps it, and its driver is
+   * told again that the default domain is in place.
    *
    * @throws KernelError ENODEV no IOMMU translates it; else what driver, policy or attaching refused. Nothing but
    *   `noGroupReason` has changed then
    */
   probeDevice(device: Device): void {
-    if (this.#probe(device)) this.instanceOf(device)?.driver.probeFinalize?.(device);
+    this.#probe(device);
+    this.instanceOf(device)?.driver.probeFinalize?.(device);
   }
 
   /** BUS_NOTIFY_ADD_DEVICE. Before any IOMMU is there nothing can come of it; its registration walks the bus. */
@@ -85,10 +87,10 @@ export abstract class DeviceProbe extends DeviceCalls {
     }
   }
 
-  /** `__iommu_probe_device`; answers whether the device joined a group just now. */
-  #probe(device: Device, pending?: Set<Group>): boolean {
+  /** `__iommu_probe_device` */
+  #probe(device: Device, pending?: Set<Group>): void {
     using _ = this.#probeLock.hold(`probing ${device.name}`);
-    if (this.groupOf(device)) return false;
+    if (this.groupOf(device)) return;
     const instance = this.#instanceFor(device);
     const state = this.states.of(device);
     if (instance === undefined) {
@@ -105,7 +107,6 @@ export abstract class DeviceProbe extends DeviceCalls {
       }
       throw error;
     }
-    return true;
   }
 
   #instanceFor(device: Device): IommuInstance | undefined {

@@ -34,6 +34,18 @@ describe('groups-core.md 6: reserved_regions', () => {
     expect(merge([10n, 40n], [12n, 13n])).toEqual([[10n, 40n]]);
   });
 
+  test('the test for touching wraps: nothing joins a region that ends at the very top, unless both start at 0', () => {
+    const top = { start: 0x1000n, last: 0xffff_ffff_ffff_ffffn, type: Direct };
+    const inside = { start: 0x2000n, last: 0x2fffn, type: Direct };
+    expect(mergeRegions([inside, top])).toEqual([top, inside]);
+    expect(
+      mergeRegions([
+        { ...inside, start: 0n },
+        { ...top, start: 0n },
+      ]),
+    ).toEqual([{ ...top, start: 0n }]);
+  });
+
   test('different types never merge, and a lower type comes first at one start', () => {
     const regions: ReservedRegion[] = [
       { start: 0n, last: 9n, type: Msi },

@@ -25,7 +25,8 @@ export function regionWord(type: RegionType): string {
 
 /**
  * `iommu_insert_resv_region` for a whole list: sorted by start, then by type; regions of one type that overlap or
- * touch become one, others are left as they are.
+ * touch become one, others are left as they are. Nothing joins a region that ends at the very top: the kernel's test
+ * for touching wraps around there.
  */
 export function mergeRegions(regions: Iterable<ReservedRegion>): ReservedRegion[] {
   const sorted = [...regions].sort((a, b) =>
@@ -36,7 +37,7 @@ export function mergeRegions(regions: Iterable<ReservedRegion>): ReservedRegion[
   for (const region of sorted) {
     const at = newestOfType.get(region.type);
     const before = at === undefined ? undefined : merged[at];
-    if (at === undefined || before === undefined || region.start > before.last + 1n) {
+    if (at === undefined || before === undefined || region.start > BigInt.asUintN(64, before.last + 1n)) {
       newestOfType.set(region.type, merged.length);
       merged.push(region);
     } else if (region.last > before.last) {
@@ -48,9 +49,10 @@ export function mergeRegions(regions: Iterable<ReservedRegion>): ReservedRegion[
 
 /** One line of the `reserved_regions` file, newline included. */
 export function formatRegion(region: ReservedRegion): string {
-  return `${hex(region.start)} ${hex(region.last)} ${regionWord(region.type)}\n`;
+  return `${hex64(region.start)} ${hex64(region.last)} ${regionWord(region.type)}\n`;
 }
 
-function hex(address: bigint): string {
+/** An address in full, `0x` and 16 digits. */
+export function hex64(address: bigint): string {
   return `0x${address.toString(16).padStart(16, '0')}`;
 }

@@ -39,6 +39,7 @@ export function registerIommus(
     acpi: snapshot.acpi,
     iommus: snapshot.iommus,
     commandLine,
+    commandLineUnknown: snapshot.kernel.cmdline === undefined,
     arch: snapshot.arch,
     recorded: recordedDevices(snapshot),
     pciPolicy,

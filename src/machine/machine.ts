@@ -6,7 +6,7 @@ import type { PciFacts, Snapshot } from '../host/snapshot.ts';
 import type { Group } from '../iommu/group.ts';
 import type { Reason } from '../iommu/grouping/reason.ts';
 import type { Iommu } from '../iommu/iommu.ts';
-import { type ReservedRegion, regionWord } from '../iommu/reserved-region.ts';
+import { hex64, type ReservedRegion, regionWord } from '../iommu/reserved-region.ts';
 import { KernelError } from '../kernel/errors.ts';
 import type { Sysfs } from '../kernel/sysfs.ts';
 import { type AcsContext, type AcsVerdict, acsPath } from '../pci/acs.ts';
@@ -238,6 +238,5 @@ function groupView(group: Group): GroupView {
 }
 
 function regionView(region: ReservedRegion): RegionView {
-  const hex = (address: bigint): string => `0x${address.toString(16).padStart(16, '0')}`;
-  return { start: hex(region.start), end: hex(region.last), type: regionWord(region.type) };
+  return { start: hex64(region.start), end: hex64(region.last), type: regionWord(region.type) };
 }

@@ -24,7 +24,10 @@ describe('control words', () => {
   });
 
   test('where nothing is known of groups, a single bit that is on shows that a kernel was there', () => {
-    expect(recordedAcs(undefined, machine(null, 0, 0x04))).toEqual({ mode: 'recorded', notes: [expect.stringMatching(/all its control words are taken/)] });
+    expect(recordedAcs(undefined, machine(null, 0, 0x04))).toEqual({
+      mode: 'recorded',
+      notes: [expect.stringMatching(/all its control words are taken/)],
+    });
   });
 
   test('and where all are off it is said that groups are shown with ACS on', () => {

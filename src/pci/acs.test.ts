@@ -106,6 +106,38 @@ describe('what is not known is assumed not to isolate, and said', () => {
     expect(verdict({ type: 0, acs: undefined })).toMatchObject({ enabled: true, known: true });
   });
 
+  test('an upstream port without a header bit: taken as single-function; an endpoint decides nothing by it', () => {
+    expect(verdict({ type: 5, multifunctionBit: undefined })).toMatchObject({
+      enabled: true,
+      known: false,
+      because: 'single-function',
+    });
+    expect(verdict({ type: 5, multifunctionBit: false })).toMatchObject({ enabled: true, known: true });
+    for (const type of [0, 1, 9]) {
+      expect(verdict({ type, multifunctionBit: undefined })).toMatchObject({ enabled: true, known: true });
+    }
+  });
+
+  test('an upstream port whose slot shows a second function: multifunction, and known', () => {
+    const topology = PciTopology.build([
+      pciBridge('0000:00:01.0', 1, 1, { type: 4 }),
+      pciFunction('0000:01:00.0', { type: 5, multifunctionBit: undefined }),
+      pciFunction('0000:01:00.1', { type: 0 }),
+    ]);
+    const answer = acsEnabled(topology.find('01:00.0')!, REQ_ACS_FLAGS, new AcsContext());
+    expect(answer).toMatchObject({ enabled: false, known: true, because: 'no-capability' });
+  });
+
+  test('whether there is a capability that makes the override keep out of it', () => {
+    const override = parseAcsOverride('downstream').override;
+    expect(verdict({ type: 4, acs: undefined }, { override })).toMatchObject({
+      enabled: true,
+      known: false,
+      because: 'override',
+    });
+    expect(verdict({ type: 4 }, { override })).toMatchObject({ known: true, because: 'override' });
+  });
+
   test('without ids a quirk might speak', () => {
     const topology = PciTopology.build([{ ...pciFunction('0000:00:1c.0', { type: 4 }), vendor: undefined }]);
     const answer = acsEnabled(topology.find('00:1c.0')!, REQ_ACS_FLAGS, new AcsContext());

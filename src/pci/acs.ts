@@ -177,7 +177,9 @@ function judge(device: PciDevice, flags: number, context: AcsContext): AcsVerdic
   }
   const overridden = context.override === undefined ? undefined : acsOverrideFor(device, context.override);
   if (overridden !== undefined) {
-    return { device: device.address, enabled: true, known: true, because: 'override', quirk: overridden };
+    // The override never speaks for a device with a capability, and that there is none has to be known.
+    const known = device.facts.acs === null;
+    return { device: device.address, enabled: true, known, because: 'override', quirk: overridden };
   }
   const verdict = standard(device, flags, context);
   // Without ids a quirk may speak for the device or against it.
@@ -207,9 +209,11 @@ function standard(device: PciDevice, flags: number, context: AcsContext): AcsVer
       return byCapability();
     case PcieType.Endpoint:
     case PcieType.LegacyEndpoint:
-    case PcieType.Upstream:
     case PcieType.IntegratedEndpoint:
       return device.multifunction ? byCapability() : verdict(true, 'single-function');
+    case PcieType.Upstream:
+      if (device.multifunction) return byCapability();
+      return { ...verdict(true, 'single-function'), known: isSingleFunction(device) };
     default:
       return verdict(true, 'other-type');
   }
@@ -222,6 +226,14 @@ function standard(device: PciDevice, flags: number, context: AcsContext): AcsVer
     tested.enabled = tested.missing === 0;
     return tested;
   }
+}
+
+/**
+ * A port that is the only function of its slot tells by its header bit alone what it counts as, and everything below
+ * it hangs on that. An endpoint isolates nothing but itself from other functions, and without those there are none.
+ */
+function isSingleFunction(port: PciDevice): boolean {
+  return port.isVirtual || port.func > 0 || port.facts.multifunctionBit !== undefined;
 }
 
 /** Bits the capability does not offer count as hard-wired on, egress control excepted (`pci_acs_flags_enabled`). */

@@ -34,7 +34,7 @@ export function formatAddress(address: PciAddress): string {
 }
 
 /** `1f.7`: slot and function, as they stand in kernel messages. */
-export function formatDevfn(value: number): string {
+function formatDevfn(value: number): string {
   return `${hex(slotOf(value), 2)}.${functionOf(value)}`;
 }
 

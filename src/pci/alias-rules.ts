@@ -15,7 +15,7 @@ for (const quirk of ALIAS_QUIRKS) {
 }
 
 /** The rows whose ids, subsystem and class fit. */
-export function aliasQuirksOf(device: PciDevice): AliasQuirk[] {
+function aliasQuirksOf(device: PciDevice): AliasQuirk[] {
   if (device.vendor === undefined || device.device === undefined) return [];
   const rows = BY_ID.get(device.vendor * 0x10000 + device.device);
   if (rows === undefined) return [];

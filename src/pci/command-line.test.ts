@@ -77,7 +77,6 @@ describe('pci=', () => {
       disableAcsRedir: '00:01.0;pci:8086:0',
       configAcs: '1@pci:0:0',
       noAts: true,
-      noAri: false,
     });
   });
 
@@ -92,7 +91,7 @@ describe('intel_iommu=', () => {
     ['off', { enabled: false }],
     ['on,igfx_off,sm_on', { enabled: true, igfxOff: true, scalableMode: true }],
     ['on,intgpu_off', { enabled: true, mapIntegratedGraphics: false }],
-    ['sp_off,sm_off,tboot_noforce', { superPages: false, scalableMode: false, tbootNoForce: true }],
+    ['sp_off,sm_off,tboot_noforce', { scalableMode: false }],
     ['onwards,,nonsense', { enabled: true }],
   ])('%s', (value, expected) =>
     expect(parseCommandLine(`intel_iommu=${value}`).intelIommu).toMatchObject(expected),
@@ -109,9 +108,7 @@ describe('intel_iommu=', () => {
 
 test.each([
   ['off', { off: true }],
-  ['fullflush', { fullFlush: true }],
-  ['force_isolation,pgtbl_v2', { forceIsolation: true, pageTable: 'v2' }],
-  ['pgtbl_v2,pgtbl_v1', { pageTable: 'v1' }],
+  ['force_isolation,pgtbl_v2', { forceIsolation: true }],
   ['force_enable', { forceEnable: true }],
   ['on', { off: false }],
 ])('amd_iommu=%s', (value, expected) => {
@@ -129,16 +126,28 @@ test.each([
   expect(parseCommandLine(text).iommuPassthrough).toBe(passthrough);
 });
 
-test('iommu=off, force, noforce, group_mf, strict', () => {
-  expect(parseCommandLine('iommu=off,group_mf,soft,strict').iommu).toMatchObject({
-    off: true,
-    groupMf: true,
-    soft: true,
-    strict: true,
-    force: false,
-  });
-  expect(parseCommandLine('iommu=force').iommu.force).toBe(true);
-  expect(parseCommandLine('iommu=force,noforce').iommu.force).toBe(false);
+test('iommu=off, group_mf; the words that other architectures know say nothing of strictness', () => {
+  const line = parseCommandLine('iommu=soft,strict,group_mf,off');
+  expect(line.iommu).toEqual({ off: true, groupMf: true });
+  expect(line.iommuStrict).toBeUndefined();
+});
+
+test.each([
+  ['intremap=off', 'intremap=off'],
+  ['nointremap', 'nointremap'],
+  ['nointremap intremap=on', undefined],
+  ['intremap=on nointremap=1', 'nointremap'],
+  ['intremap=nosid,on', 'intremap=nosid'],
+  ['intremap=on,off', 'intremap=off'],
+  ['intremap=no_x2apic_optout,nopost', undefined],
+  ['intremap', undefined],
+])('%s: interrupts are not remapped safely because of %s', (text, word) => {
+  expect(parseCommandLine(text).interruptRemappingOff).toBe(word);
+});
+
+test('ivrs_ioapic', () => {
+  expect(parseCommandLine('ivrs_ioapic[32]=00:14.0').amdIommu.namesIoapic).toBe(true);
+  expect(parseCommandLine('ivrs_hpet[0]=00:14.0').amdIommu.namesIoapic).toBe(false);
 });
 
 test('iommu.strict=, last one wins', () => {

@@ -9,9 +9,8 @@ export interface CommandLine {
   /** `pci=disable_acs_redir=`, `pci=config_acs=`: device lists as they stand. */
   disableAcsRedir?: string;
   configAcs?: string;
-  /** `pci=noats`, `pci=noari` */
+  /** `pci=noats` */
   noAts: boolean;
-  noAri: boolean;
   /** `pcie_acs_override=` of the out-of-tree patch; a kernel without the patch ignores it. */
   acsOverride?: AcsOverride;
   intelIommu: IntelOptions;
@@ -21,6 +20,8 @@ export interface CommandLine {
   iommuPassthrough?: boolean;
   /** `iommu.strict=`; also what the drivers' older spellings of it say. */
   iommuStrict?: boolean;
+  /** The word that keeps interrupts from being remapped, or remapped safely: `intremap=off`, `nointremap`. */
+  interruptRemappingOff?: string;
   /** What the kernel refuses, for the report. */
   notes: string[];
 }
@@ -32,32 +33,23 @@ export interface IntelOptions {
   igfxOff: boolean;
   /** `on` given: integrated graphics is translated even where it defaults to off; `intgpu_off` undoes it. */
   mapIntegratedGraphics?: boolean;
-  strict: boolean;
-  /** `sm_on`, `sm_off` */
+  /** `sm_on`, `sm_off`; absent: as the kernel was built. */
   scalableMode?: boolean;
-  /** `sp_off` */
-  superPages: boolean;
-  tbootNoForce: boolean;
 }
 
 export interface AmdOptions {
   off: boolean;
-  fullFlush: boolean;
   /** Every device gets a translated domain, pass-through or not. */
   forceIsolation: boolean;
   forceEnable: boolean;
-  pageTable?: 'v1' | 'v2';
+  /** `ivrs_ioapic`: an I/O APIC that firmware forgot is named. */
+  namesIoapic: boolean;
 }
 
 export interface IommuOptions {
   off: boolean;
-  force: boolean;
-  /** `pt` true, `nopt` false. */
-  passthrough?: boolean;
-  strict?: boolean;
   /** Kernels up to 3.5: functions of one slot share a group. */
   groupMf: boolean;
-  soft: boolean;
 }
 
 /** Longest line any architecture passes on is shorter (`COMMAND_LINE_SIZE`). */
@@ -67,16 +59,20 @@ const MAX_LENGTH = 16384;
 export function parseCommandLine(text: string): CommandLine {
   const line: CommandLine = {
     noAts: false,
-    noAri: false,
-    intelIommu: { igfxOff: false, strict: false, superPages: true, tbootNoForce: false },
-    amdIommu: { off: false, fullFlush: false, forceIsolation: false, forceEnable: false },
-    iommu: { off: false, force: false, groupMf: false, soft: false },
+    intelIommu: { igfxOff: false },
+    amdIommu: { off: false, forceIsolation: false, forceEnable: false, namesIoapic: false },
+    iommu: { off: false, groupMf: false },
     notes: [],
   };
-  for (const [name, value] of splitCommandLine(text.slice(0, MAX_LENGTH))) {
+  const words = splitCommandLine(text.slice(0, MAX_LENGTH));
+  for (const [name, value] of words) {
     const read = PARAMETERS.get(name);
     if (read !== undefined && value !== undefined) read(line, value);
+    // This one stands in front of the number of the I/O APIC: `ivrs_ioapic[4]=00:14.0`.
+    if (name.startsWith('ivrs_ioapic')) line.amdIommu.namesIoapic = true;
   }
+  const off = interruptRemappingOff(words);
+  if (off !== undefined) line.interruptRemappingOff = off;
   return line;
 }
 
@@ -197,21 +193,10 @@ function readPci(line: CommandLine, value: string): void {
       line.disableAcsRedir = option.slice('disable_acs_redir='.length);
     else if (option.startsWith('config_acs=')) line.configAcs = option.slice('config_acs='.length);
     else if (option.startsWith('noats')) line.noAts = true;
-    else if (option.startsWith('noari')) line.noAri = true;
   }
 }
 
-const INTEL = [
-  'on',
-  'off',
-  'igfx_off',
-  'intgpu_off',
-  'strict',
-  'sp_off',
-  'sm_on',
-  'sm_off',
-  'tboot_noforce',
-] as const;
+const INTEL = ['on', 'off', 'igfx_off', 'intgpu_off', 'strict', 'sm_on', 'sm_off'] as const;
 
 /** `intel_iommu_setup` */
 function readIntel(line: CommandLine, value: string): void {
@@ -223,18 +208,13 @@ function readIntel(line: CommandLine, value: string): void {
     } else if (option === 'off') intel.enabled = false;
     else if (option === 'igfx_off') intel.igfxOff = true;
     else if (option === 'intgpu_off') intel.mapIntegratedGraphics = false;
-    else if (option === 'sp_off') intel.superPages = false;
     else if (option === 'sm_on') intel.scalableMode = true;
     else if (option === 'sm_off') intel.scalableMode = false;
-    else if (option === 'tboot_noforce') intel.tbootNoForce = true;
-    else {
-      intel.strict = true;
-      line.iommuStrict = true;
-    }
+    else line.iommuStrict = true;
   }
 }
 
-const AMD = ['fullflush', 'force_enable', 'off', 'force_isolation', 'pgtbl_v1', 'pgtbl_v2'] as const;
+const AMD = ['fullflush', 'force_enable', 'off', 'force_isolation'] as const;
 
 /** `parse_amd_iommu_options` */
 function readAmd(line: CommandLine, value: string): void {
@@ -243,32 +223,41 @@ function readAmd(line: CommandLine, value: string): void {
     if (option === 'force_enable') amd.forceEnable = true;
     else if (option === 'off') amd.off = true;
     else if (option === 'force_isolation') amd.forceIsolation = true;
-    else if (option === 'pgtbl_v1') amd.pageTable = 'v1';
-    else if (option === 'pgtbl_v2') amd.pageTable = 'v2';
-    else {
-      amd.fullFlush = true;
-      line.iommuStrict = true;
-    }
+    else line.iommuStrict = true;
   }
 }
 
-const GENERIC = ['off', 'force', 'noforce', 'soft', 'pt', 'nopt', 'strict', 'group_mf'] as const;
+const GENERIC = ['off', 'pt', 'nopt', 'group_mf'] as const;
 
 /** `iommu_setup` of x86, and `group_mf` of the drivers up to 3.5. */
 function readIommu(line: CommandLine, value: string): void {
   const { iommu } = line;
   for (const option of optionsOf(value, GENERIC)) {
     if (option === 'off') iommu.off = true;
-    else if (option === 'force') iommu.force = true;
-    else if (option === 'noforce') iommu.force = false;
-    else if (option === 'soft') iommu.soft = true;
-    else if (option === 'strict') iommu.strict = true;
     else if (option === 'group_mf') iommu.groupMf = true;
-    else {
-      iommu.passthrough = option === 'pt';
-      line.iommuPassthrough = option === 'pt';
+    else line.iommuPassthrough = option === 'pt';
+  }
+}
+
+/**
+ * `nointremap` and `intremap=` (`setup_irqremap`); of several the last one counts. Without source ids any device can
+ * raise the interrupts of others, and nothing takes `nosid` back.
+ */
+function interruptRemappingOff(
+  words: readonly [name: string, value: string | undefined][],
+): string | undefined {
+  let off: string | undefined;
+  let noSourceIds = false;
+  for (const [name, value] of words) {
+    if (name === 'nointremap') off = name;
+    if (name !== 'intremap') continue;
+    for (const option of value?.split(',') ?? []) {
+      if (option.startsWith('on')) off = undefined;
+      else if (option.startsWith('off')) off = 'intremap=off';
+      else if (option.startsWith('nosid')) noSourceIds = true;
     }
   }
+  return off ?? (noSourceIds ? 'intremap=nosid' : undefined);
 }
 
 /** `kstrtobool`: y, Y, 1, t, on; n, N, 0, f, of. */

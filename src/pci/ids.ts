@@ -50,12 +50,6 @@ export class PciIds {
     return (this.#subclass(code) ?? this.#class(code))?.name;
   }
 
-  /** @param code 24 bits, as for `className` */
-  interfaceName(code: number): string | undefined {
-    const block = this.#subclass(code);
-    return block && nested(block.body, `\t\t${hex(code & 0xff, 2)}`)?.name;
-  }
-
   #vendor(vendor: number): Block | undefined {
     const heading = hex(vendor, 4);
     return this.#remember(heading, () => nested(this.#all, heading));

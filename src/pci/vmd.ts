@@ -9,7 +9,7 @@ import { busKey, type FunctionRecord } from './records.ts';
 /** Domains of four hex digits are the firmware's. */
 const FIRST_VMD_DOMAIN = 0x10000;
 
-export const VMD_DEVICES: ReadonlySet<number> = new Set([
+const VMD_DEVICES: ReadonlySet<number> = new Set([
   0x201d, 0x28c0, 0x467f, 0x4c3d, 0xa77f, 0x7d0b, 0xad0b, 0x9a0b, 0xb60b, 0xb06f,
 ]);
 

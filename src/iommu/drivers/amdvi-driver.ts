@@ -98,7 +98,7 @@ export class AmdDriver extends HardwareDriver {
     });
   }
 
-  /** `amd_iommu_def_domain_type` */
+  /** `amd_iommu_def_domain_type`. A device of which nobody knows whether it has PASIDs has no wish. */
   defDomainType(device: Device): WantedType {
     if (!(device instanceof PciDevice)) return 0;
     if (device.untrusted) return DomainType.Dma;

@@ -6,8 +6,7 @@ import { hex, ivhd, ivhdEntry, ivmd, ivrsTable, le16 } from '../firmware/testing
 import { endpoint, form, integrated, rootPort } from '../grouping/testing.ts';
 import { ivrsAliasTable } from './amdvi.ts';
 import { SegmentIds } from './amdvi-ids.ts';
-import { requestsAcs } from './detect.ts';
-import { detect } from './testing.ts';
+import { detect, type TestFacts } from './testing.ts';
 
 const IOMMU = integrated('0.2', { name: 'iommu', class: 0x080600 });
 const ivrs = (...blocks: number[][]) => ({ IVRS: hex(ivrsTable(...blocks)) });
@@ -52,13 +51,12 @@ describe('grouping.md 9: coverage', () => {
     expect([iommuOf('host'), iommuOf('nic')]).toEqual(['ivhd0', 'ivhd1']);
   });
 
-  test('a table with a wrong checksum is refused, though ACS was asked for by then', () => {
+  test('a table with a wrong checksum is refused', () => {
     const bytes = ivrsTable(ivhd(ivhdEntry.all));
     bytes[10] = 1;
-    const { instances, notes, input } = detect(tree, { acpi: { IVRS: hex(bytes) } });
+    const { instances, notes } = detect(tree, { acpi: { IVRS: hex(bytes) } });
     expect(instances).toEqual([]);
     expect(notes.join()).toMatch(/wrong checksum/);
-    expect(requestsAcs(input)).toBe(true);
   });
 
   test('amd_iommu=off and iommu=off', () => {
@@ -150,16 +148,57 @@ describe('regions and types', () => {
     expect(withCapability(0x190b640f).instances[0]?.forcesStrict).toBe(false);
   });
 
-  test('groups-core.md 5: PASID-capable devices get identity where the IOMMU can serve them', () => {
-    const GT_PPR = 0x12n;
-    const wish = (features: bigint, commandLine = '') => {
-      const acpi = ivrs(ivhd(ivhdEntry.all, { type: 0x11, features }));
-      const { instances, machine } = detect(tree, { acpi, commandLine });
+  describe('groups-core.md 5: PASID-capable devices get identity where the IOMMU can serve them', () => {
+    const ABLE = 0x4_0000_0000_0012n;
+    const extended = (...features: bigint[]) =>
+      features.map((one, i) => ivhd(ivhdEntry.all, { type: 0x11, id: 2 + 0x100 * i, features: one }));
+    const wish = (blocks: number[][], facts: TestFacts = {}) => {
+      const acpi = ivrs(...blocks);
+      const { instances, machine } = detect(tree, { acpi, commandLine: '', ...facts });
       return ['a', 'b'].map((name) => instances[0]?.driver.defDomainType?.(machine.get(name)));
     };
-    expect(wish(GT_PPR)).toEqual([0, DomainType.Identity]);
-    expect(wish(0n)).toEqual([0, 0]);
-    expect(wish(GT_PPR, 'amd_iommu=force_isolation')).toEqual([0, 0]);
+    const [passed, translated] = [
+      [0, DomainType.Identity],
+      [0, 0],
+    ];
+    const register = (features: string) => ({ iommus: [{ name: 'ivhd0', registers: { features } }] });
+
+    test('GT, PPR and enhanced PPR handling, all of them', () => {
+      expect(wish(extended(ABLE))).toEqual(passed);
+      for (const missing of [0x2n, 0x10n, 1n << 50n])
+        expect(wish(extended(ABLE & ~missing))).toEqual(translated);
+      expect(wish(extended(ABLE), { commandLine: 'amd_iommu=force_isolation' })).toEqual(translated);
+    });
+
+    test('of all units, since the driver only uses what they share', () => {
+      expect(wish(extended(ABLE, ABLE | 1n))).toEqual(passed);
+      expect(wish(extended(ABLE, 0x12n))).toEqual(translated);
+    });
+
+    test('the register that was recorded counts before the table', () => {
+      expect(wish(extended(ABLE), register('12:0'))).toEqual(translated);
+      expect(wish(extended(0n), register('4000000000012:0'))).toEqual(passed);
+    });
+
+    test('copies that IVinfo does not vouch for, and tables without them, tell nothing', () => {
+      const doubtful = ivrsTable(...extended(ABLE));
+      doubtful[36] = 0;
+      doubtful[9] = (doubtful[9]! + 1) & 0xff;
+      expect(wish([], { acpi: { IVRS: hex(doubtful) } })).toEqual(translated);
+      expect(wish([ivhd(ivhdEntry.all)])).toEqual(translated);
+    });
+
+    test('where nobody knows of PASIDs: DMA, with a note; no note where it does not matter', () => {
+      const unknown = [IOMMU, integrated('2.0', { name: 'a', facts: { pasid: undefined } })];
+      const run = (features: bigint) =>
+        detect(unknown, { acpi: ivrs(...extended(features)), commandLine: '' });
+      const { instances, machine, notes } = run(ABLE);
+      expect(instances[0]?.driver.defDomainType?.(machine.get('a'))).toBe(0);
+      expect(notes).toEqual([
+        expect.stringMatching(/^AMD-Vi: whether 0000:00:02.0 can use PASIDs is not known/),
+      ]);
+      expect(run(0n).notes).toEqual([]);
+    });
   });
 });
 

@@ -7,7 +7,6 @@ import { DomainType } from '../domain.ts';
 import { bytesOfHex } from '../firmware/acpi-table.ts';
 import { hex, recorded as tables } from '../firmware/testing.ts';
 import { card, endpoint, integrated, pciBridge, rootPort } from '../grouping/testing.ts';
-import { requestsAcs } from './detect.ts';
 import { detect } from './testing.ts';
 
 const bus = new Bus({ name: 'pci' });
@@ -133,8 +132,6 @@ describe('hardware nobody described', () => {
     expect(detect(tree, { iommus: [] }).instances).toEqual([]);
     expect(detect(tree, { commandLine: 'iommu=off' }).instances).toEqual([]);
     expect(detect(tree, { iommus: [], assumeOn: true }).instances).toHaveLength(1);
-    expect(requestsAcs(detect(tree, { iommus: [] }).input)).toBe(false);
-    expect(requestsAcs(detect(tree).input)).toBeUndefined();
   });
 
   test('several units without a table: who has the lowest group numbers is registered first', () => {

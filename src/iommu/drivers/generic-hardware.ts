@@ -44,10 +44,12 @@ export function detectGeneric(input: DetectInput, unknown: readonly string[], la
   const driver = new GenericDriver(input);
   const named = unknown.map(
     (name) =>
-      new LinkedIommu(name, driver, (device) => isLinked(input, device, name, last && unknown.length === 1)),
+      new LinkedIommu(input, name, driver, (device) =>
+        isLinked(input, device, name, last && unknown.length === 1),
+      ),
   );
   if (named.length > 0 || !last) return { instances: named, notes: [] };
-  return { instances: [new LinkedIommu('iommu', driver, coverage(input))], notes: [] };
+  return { instances: [new LinkedIommu(input, 'iommu', driver, coverage(input))], notes: [] };
 }
 
 /** Devices with a group, as far as groups are known; else every function but the IOMMU itself. */

@@ -5,6 +5,9 @@ import type { PciTopology } from '../../pci/topology.ts';
 import type { IommuInstance } from '../driver.ts';
 import type { GroupingPolicy } from '../grouping/policy.ts';
 
+/** Names the VT-d driver gives its units. */
+export const VTD_NAME = /^dmar\d+$/;
+
 /** What the kernel made of one device when it was recorded. Absent: unknown. */
 export interface RecordedDevice {
   /** Name of the IOMMU that translated it; `null`: none did. */
@@ -31,6 +34,8 @@ export interface DetectInput {
   /** Absent: not known. Empty: there was none. */
   iommus?: readonly RecordedIommu[] | undefined;
   commandLine: CommandLine;
+  /** True: `commandLine` is empty because nobody recorded it. */
+  commandLineUnknown?: boolean | undefined;
   /** As uname prints it. */
   arch?: string | undefined;
   /** By device name, PCI or not. */
@@ -67,24 +72,25 @@ export function register(iommu: RecordedIommu | undefined, name: string): bigint
   return text !== undefined && /^[0-9a-f]{1,16}$/i.test(text) ? BigInt(`0x${text}`) : undefined;
 }
 
-/** A bit of a capability register that makes a driver flush strictly, as virtual hardware has it. */
-export interface StrictBit {
+/** What of an IOMMU makes its driver flush strictly, as virtual hardware has it. */
+export interface Strictness {
   /** Name of the IOMMU. */
   name: string;
-  /** The register, where it was recorded. */
-  value: bigint | undefined;
-  bit: bigint;
+  /** What its registers say; `undefined`: they were not recorded, or do not tell by themselves. */
+  forced: boolean | undefined;
+  /** Taken where neither registers nor types of groups tell. */
+  otherwise?: boolean;
   translates(device: string): boolean;
 }
 
 /**
- * Whether a driver calls `iommu_set_dma_strict()` for an IOMMU. Where the register was not recorded its effect
- * tells: groups that are all `DMA`, with nothing on the command line that says so, can have no other cause.
+ * Whether a driver calls `iommu_set_dma_strict()` for an IOMMU. Where its registers do not tell the effect does:
+ * groups that are all `DMA`, with nothing on the command line that says so, can have no other cause.
  */
-export function forcesStrict(input: DetectInput, strict: StrictBit, notes: string[]): boolean {
-  if (strict.value !== undefined) return (strict.value & strict.bit) !== 0n;
+export function forcesStrict(input: DetectInput, strict: Strictness, notes: string[]): boolean {
+  if (strict.forced !== undefined) return strict.forced;
   const { iommuStrict, iommuPassthrough } = input.commandLine;
-  if (iommuStrict !== undefined || input.commandLine.iommu.strict || iommuPassthrough) return false;
+  if (iommuStrict !== undefined || iommuPassthrough) return false;
   let seen = false;
   for (const [name, { groupType }] of input.recorded) {
     if (groupType === undefined || !strict.translates(name)) continue;
@@ -92,5 +98,10 @@ export function forcesStrict(input: DetectInput, strict: StrictBit, notes: strin
     if (groupType === 'DMA') seen = true;
   }
   if (seen) notes.push(`${strict.name}: taken to flush strictly, since all its groups are of type DMA`);
-  return seen;
+  return seen || strict.otherwise === true;
+}
+
+/** Whether a bit of a register is set; `undefined`: the register was not recorded. */
+export function bitOf(value: bigint | undefined, bit: bigint): boolean | undefined {
+  return value === undefined ? undefined : (value & bit) !== 0n;
 }

@@ -3,6 +3,7 @@
 import type { Device } from '../../device/device.ts';
 import type { IommuDriver } from '../driver.ts';
 import type { DetectedIommu, DetectInput, RecordedIommu } from './input.ts';
+import { interruptIsolation } from './interrupt-remapping.ts';
 
 /**
  * Whether a device is translated by the IOMMU called `name`: its link says so, or, where links were not recorded,
@@ -35,11 +36,13 @@ export class LinkedIommu implements DetectedIommu {
   readonly driver: IommuDriver;
   readonly forcesStrict = false;
   readonly #covers: (device: Device) => boolean;
+  readonly #isolatedMsi: boolean | undefined;
 
-  constructor(name: string, driver: IommuDriver, covers: (device: Device) => boolean) {
+  constructor(input: DetectInput, name: string, driver: IommuDriver, covers: (device: Device) => boolean) {
     this.name = name;
     this.driver = driver;
     this.#covers = covers;
+    this.#isolatedMsi = interruptIsolation(input).isolated;
   }
 
   covers(device: Device): boolean {
@@ -50,7 +53,7 @@ export class LinkedIommu implements DetectedIommu {
     return 'the recording shows it untranslated';
   }
 
-  isolatedMsi(): boolean {
-    return true;
+  isolatedMsi(): boolean | undefined {
+    return this.#isolatedMsi;
   }
 }

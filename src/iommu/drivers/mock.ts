@@ -182,7 +182,7 @@ export interface MockIommuOptions {
   /** Every device unless told. */
   covers?(device: Device): boolean;
   /** None are unless told. */
-  isolatedMsi?(device: Device): boolean;
+  isolatedMsi?(device: Device): boolean | undefined;
 }
 
 /** One mock IOMMU; several may share a driver, as units of one kind do. */
@@ -201,7 +201,7 @@ export class MockIommu implements IommuInstance {
     return this.#options.covers?.(device) ?? true;
   }
 
-  isolatedMsi(device: Device): boolean {
-    return this.#options.isolatedMsi?.(device) ?? false;
+  isolatedMsi(device: Device): boolean | undefined {
+    return this.#options.isolatedMsi ? this.#options.isolatedMsi(device) : false;
   }
 }

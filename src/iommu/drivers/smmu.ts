@@ -57,7 +57,7 @@ export function detectSmmu(input: DetectInput): Found {
   const older = new SmmuDriver(input, 'v1/v2');
   const instances = names.map(
     (name) =>
-      new LinkedIommu(name, SMMU_V3_NAME.test(name) ? v3 : older, (device) =>
+      new LinkedIommu(input, name, SMMU_V3_NAME.test(name) ? v3 : older, (device) =>
         isLinked(input, device, name, names.length === 1),
       ),
   );

@@ -13,6 +13,7 @@ import { parseViot, type ViotIommu, viotIommuOf } from '../firmware/viot.ts';
 import { RegionType, type ReservedRegion } from '../reserved-region.ts';
 import { HardwareDriver } from './hardware.ts';
 import type { DetectedIommu, DetectInput, Found, RecordedIommu } from './input.ts';
+import { interruptIsolation } from './interrupt-remapping.ts';
 import { SOFTWARE_MSI_WINDOW } from './smmu.ts';
 
 const PAGE_SIZES = 0xffff_ffff_ffff_f000n;
@@ -85,8 +86,9 @@ class VirtioIommu implements DetectedIommu {
       : 'VIOT does not list it';
   }
 
-  isolatedMsi(): boolean {
-    return false;
+  /** It has no part in interrupts; another translation service of the platform may. */
+  isolatedMsi(): boolean | undefined {
+    return interruptIsolation(this.#input).isolated;
   }
 }
 

@@ -29,7 +29,7 @@ export class VtdCoverage {
   readonly #graphicsOff: boolean;
   #known = new WeakSet<PciDevice>();
   #scopes = new ScopeIndex<number>();
-  #reserved = new ScopeIndex<DmarReserved>();
+  #reserved = reservedIndex();
   #ignored = new Map<number, string>();
   #includeAll = new Map<number, number>();
 
@@ -89,7 +89,7 @@ export class VtdCoverage {
   #build(): void {
     this.#known = new WeakSet(this.#topology.devices);
     this.#scopes = new ScopeIndex();
-    this.#reserved = new ScopeIndex();
+    this.#reserved = reservedIndex();
     this.#includeAll = new Map();
     for (const [index, unit] of this.units.entries()) {
       if (unit.includeAll) {
@@ -116,6 +116,11 @@ export class VtdCoverage {
       }
     }
   }
+}
+
+/** The driver compares bus numbers only when it looks for regions (`intel_iommu_get_resv_regions`). */
+function reservedIndex(): ScopeIndex<DmarReserved> {
+  return new ScopeIndex({ segmentCounts: false });
 }
 
 function isDisplay(device: PciDevice): boolean {

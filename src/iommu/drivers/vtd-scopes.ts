@@ -16,11 +16,7 @@ export const LAST_SEGMENT = 0xffff;
 const BRIDGE_CLASS = 0x06;
 
 /** The function a scope leads to, if it is there. */
-export function resolveScope(
-  topology: PciTopology,
-  segment: number,
-  scope: DeviceScope,
-): PciDevice | undefined {
+function resolveScope(topology: PciTopology, segment: number, scope: DeviceScope): PciDevice | undefined {
   const first = scope.path[0];
   if (first === undefined || (scope.kind !== 'endpoint' && scope.kind !== 'bridge')) return undefined;
   const start = topology.findBus(segment, scope.bus);
@@ -36,7 +32,7 @@ export function resolveScope(
 }
 
 /** A function of the other kind than its scope says: the kernel then gives up on VT-d altogether. */
-export function scopeMismatch(scope: DeviceScope, device: PciDevice): boolean {
+function scopeMismatch(scope: DeviceScope, device: PciDevice): boolean {
   const { headerType } = device.facts;
   if (headerType === undefined || device.class === undefined) return false;
   if (scope.kind === 'endpoint') return headerType !== 0;
@@ -49,6 +45,12 @@ export class ScopeIndex<T> {
   readonly #buses = new Map<number, T[]>();
   /** Scopes whose kind does not fit the function they name. */
   readonly mismatches: PciDevice[] = [];
+  readonly #segmentCounts: boolean;
+
+  /** @param options.segmentCounts false: a bridge stands for its bus numbers on every segment */
+  constructor(options: { segmentCounts?: boolean } = {}) {
+    this.#segmentCounts = options.segmentCounts ?? true;
+  }
 
   /** @returns functions that were found */
   add(topology: PciTopology, segment: number, scopes: readonly DeviceScope[], value: T): PciDevice[] {
@@ -62,7 +64,7 @@ export class ScopeIndex<T> {
       const behind = device.facts.bridge;
       if (!behind) continue;
       for (let bus = behind.secondary; bus <= behind.subordinate; bus++) {
-        push(this.#buses, segment * 0x100 + bus, value);
+        push(this.#buses, this.#busKey(segment, bus), value);
       }
     }
     return [...found];
@@ -71,9 +73,13 @@ export class ScopeIndex<T> {
   /** Values of scopes that name `device`, or a bridge whose range holds its bus (`is_downstream_to_pci_bridge`). */
   of(device: PciDevice): T[] {
     const direct = this.#devices.get(device) ?? [];
-    if (device.domain > LAST_SEGMENT) return direct;
-    const below = this.#buses.get(device.domain * 0x100 + device.pciBus.number) ?? [];
+    if (this.#segmentCounts && device.domain > LAST_SEGMENT) return direct;
+    const below = this.#buses.get(this.#busKey(device.domain, device.pciBus.number)) ?? [];
     return below.length === 0 ? direct : [...new Set([...direct, ...below])];
+  }
+
+  #busKey(segment: number, bus: number): number {
+    return this.#segmentCounts ? segment * 0x100 + bus : bus;
   }
 }
 

@@ -1,9 +1,17 @@
 import { describe, expect, test } from 'vitest';
+import type { Device } from '../../device/device.ts';
 import { PciTopology } from '../../pci/topology.ts';
 import { DomainType } from '../domain.ts';
 import { BRIDGE, dmarTable, drhd, ENDPOINT, hex, recorded, rmrr, scope } from '../firmware/testing.ts';
-import { card, endpoint, integrated, plainFacts, rootPort, type TestMachine } from '../grouping/testing.ts';
-import { requestsAcs } from './detect.ts';
+import {
+  card,
+  endpoint,
+  functionsOf,
+  integrated,
+  plainFacts,
+  rootPort,
+  type TestMachine,
+} from '../grouping/testing.ts';
 import { rootBusOrder } from './root-buses.ts';
 import { detect } from './testing.ts';
 
@@ -146,6 +154,28 @@ describe('grouping.md 9: reserved regions', () => {
     expect(regions('raid')).toBe(regions('me'));
   });
 
+  test('a bridge stands for its bus numbers, whatever the segment: the driver compares nothing else', () => {
+    const port = rootPort('1c.0', {}, [endpoint('0.0', { class: 0x010400 })]);
+    const { functions } = functionsOf([port]);
+    const elsewhere = functionsOf([port], 1).functions;
+    const topology = PciTopology.build([...functions, ...elsewhere]);
+    const machine = {
+      topology,
+      get: (name: string) => topology.find(name)!,
+      nameOf: ({ name }: Device) => name,
+    };
+    const acpi = dmar(
+      drhd(A, 1),
+      drhd(0xfed92000n, 1, [], 1),
+      rmrr(0x5000000n, 0x5000fffn, scope(BRIDGE, 0, [0x1c, 0])),
+    );
+    const { regions, iommuOf } = detect(machine, { acpi });
+    expect([iommuOf('0000:01:00.0'), iommuOf('0001:01:00.0')]).toEqual(['dmar0', 'dmar1']);
+    expect(regions('0001:01:00.0')).toBe(regions('0000:01:00.0'));
+    expect(regions('0001:01:00.0')).toContain('direct\n');
+    expect(regions('0001:00:1c.0')).toBe(MSI);
+  });
+
   test('ISA bridge: the first 16 MiB', () => {
     expect(regions('isa')).toBe(`0x0000000000000000 0x0000000000ffffff direct-relaxable\n${MSI}`);
   });
@@ -162,6 +192,36 @@ describe('types', () => {
   test('caching mode of the recorded register forces strict', () => {
     expect(detect(tree, withRegisters({ cap: 'd2008c222f0686' })).instances[0]?.forcesStrict).toBe(true);
     expect(detect(tree, withRegisters({ cap: 'd2008c222f0606' })).instances[0]?.forcesStrict).toBe(false);
+  });
+
+  describe('caching mode does not matter where DMA is translated by first-level tables', () => {
+    const [SMTS, SLTS, FLTS] = [1n << 43n, 1n << 46n, 1n << 47n];
+    const caching = (ecap: bigint | undefined, words: string, groupType?: string) => {
+      const registers = {
+        cap: 'd2008c222f0686',
+        ...(ecap !== undefined && { ecap: (0xf00f5an | ecap).toString(16) }),
+      };
+      const known = groupType === undefined ? {} : { recorded: { '0000:00:02.0': { group: 0, groupType } } };
+      const facts = { ...withRegisters(registers), ...known, commandLine: `intel_iommu=on${words}` };
+      return detect(tree, facts).instances[0]?.forcesStrict;
+    };
+
+    test('scalable mode on and supported: both levels or the first alone', () => {
+      expect(caching(SMTS | SLTS | FLTS, ',sm_on')).toBe(false);
+      expect(caching(SMTS | FLTS, ',sm_on')).toBe(false);
+      expect(caching(SMTS | SLTS, ',sm_on')).toBe(true);
+      expect(caching(SLTS | FLTS, ',sm_on')).toBe(true);
+      expect(caching(SMTS | SLTS | FLTS, ',sm_off')).toBe(true);
+    });
+
+    test('how the kernel was built is not known: the types of groups tell, else it is taken as strict', () => {
+      expect(caching(SMTS | SLTS | FLTS, '', 'DMA-FQ')).toBe(false);
+      expect(caching(SMTS | SLTS | FLTS, '', 'DMA')).toBe(true);
+      expect(caching(SMTS | SLTS | FLTS, '')).toBe(true);
+      expect(caching(undefined, ',sm_on', 'DMA-FQ')).toBe(false);
+      expect(caching(undefined, ',sm_off', 'DMA-FQ')).toBe(true);
+      expect(caching(0n, '', 'DMA-FQ')).toBe(true);
+    });
   });
 
   test('machine vfio: without the register, groups that are all DMA tell', () => {
@@ -197,13 +257,11 @@ describe('on or off', () => {
     expect(detect(tree, { acpi, iommus: [], assumeOn: true }).instances).toHaveLength(1);
   });
 
-  test('a table the kernel refuses: no IOMMU, and no ACS asked for', () => {
+  test('a table the kernel refuses: no IOMMU', () => {
     const bad = dmar(drhd(0n, 1));
-    const { instances, notes, input } = detect(tree, { acpi: bad });
+    const { instances, notes } = detect(tree, { acpi: bad });
     expect(instances).toEqual([]);
     expect(notes.join()).toMatch(/address 0/);
-    expect(requestsAcs(input)).toBe(false);
-    expect(requestsAcs(detect(tree, { acpi }).input)).toBe(true);
   });
 });
 

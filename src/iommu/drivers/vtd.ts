@@ -12,12 +12,16 @@ import { RegionType, type ReservedRegion } from '../reserved-region.ts';
 import { HardwareDriver } from './hardware.ts';
 import {
   anyRecorded,
+  bitOf,
   type DetectedIommu,
   type DetectInput,
   type Found,
   forcesStrict,
+  type RecordedIommu,
   register,
+  VTD_NAME,
 } from './input.ts';
+import { interruptIsolation } from './interrupt-remapping.ts';
 import { byFirstGroup } from './linked.ts';
 import { VtdCoverage } from './vtd-coverage.ts';
 
@@ -34,9 +38,9 @@ const DISPLAY = 0x03;
 const INTEL = 0x8086;
 const CAP_CACHING_MODE = 1n << 7n;
 const ECAP_PASS_THROUGH = 1n << 6n;
-
-/** Names the driver gives its units. */
-export const VTD_NAME = /^dmar\d+$/;
+const ECAP_SCALABLE_MODE = 1n << 43n;
+const ECAP_SECOND_LEVEL = 1n << 46n;
+const ECAP_FIRST_LEVEL = 1n << 47n;
 
 /** `intel_iommu_ops`. */
 class VtdDriver extends HardwareDriver {
@@ -92,7 +96,7 @@ class VtdUnit implements DetectedIommu {
   readonly forcesStrict: boolean;
   readonly #covers: (device: Device) => boolean;
   readonly #why: (device: Device) => string | undefined;
-  readonly #remapsInterrupts: boolean;
+  readonly #isolatedMsi: boolean | undefined;
 
   constructor(init: {
     name: string;
@@ -100,14 +104,14 @@ class VtdUnit implements DetectedIommu {
     forcesStrict: boolean;
     covers(device: Device): boolean;
     why?(device: Device): string | undefined;
-    remapsInterrupts: boolean;
+    isolatedMsi: boolean | undefined;
   }) {
     this.name = init.name;
     this.driver = init.driver;
     this.forcesStrict = init.forcesStrict;
     this.#covers = init.covers;
     this.#why = init.why ?? (() => undefined);
-    this.#remapsInterrupts = init.remapsInterrupts;
+    this.#isolatedMsi = init.isolatedMsi;
   }
 
   covers(device: Device): boolean {
@@ -123,8 +127,8 @@ class VtdUnit implements DetectedIommu {
     return devices.filter((device) => device instanceof PciDevice);
   }
 
-  isolatedMsi(): boolean {
-    return this.#remapsInterrupts;
+  isolatedMsi(): boolean | undefined {
+    return this.#isolatedMsi;
   }
 }
 
@@ -182,8 +186,10 @@ function tableUnits(input: DetectInput, dmar: Dmar, coverage: VtdCoverage, notes
   const bypassGraphics = input.commandLine.intelIommu.mapIntegratedGraphics === false;
   const driver = new VtdDriver(input.pciPolicy, coverage, bypassGraphics, canPassThrough);
   const units: DetectedIommu[] = [];
-  for (const unit of coverage.units) {
-    if (coverage.ignored(unit) !== undefined) continue;
+  const active = coverage.units.filter((unit) => coverage.ignored(unit) === undefined);
+  const firstLevel = firstLevelByDefault(input, active.map(known));
+  const isolatedMsi = interruptIsolation(input).isolated;
+  for (const unit of active) {
     const name = nameOf.get(unit) ?? '';
     units.push(
       new VtdUnit({
@@ -193,8 +199,7 @@ function tableUnits(input: DetectInput, dmar: Dmar, coverage: VtdCoverage, notes
           input,
           {
             name,
-            value: register(known(unit), 'cap'),
-            bit: CAP_CACHING_MODE,
+            ...strictness(known(unit), firstLevel),
             translates: (member) => {
               const device = input.topology.find(member);
               return device !== undefined && unitOf(device) === unit;
@@ -204,7 +209,7 @@ function tableUnits(input: DetectInput, dmar: Dmar, coverage: VtdCoverage, notes
         ),
         covers: (device) => unitOf(device) === unit,
         why: (device) => (device instanceof PciDevice ? whyNot(coverage, device) : undefined),
-        remapsInterrupts: dmar.interruptRemapping,
+        isolatedMsi,
       }),
     );
   }
@@ -219,7 +224,10 @@ function whyNot(coverage: VtdCoverage, device: PciDevice): string | undefined {
 /** Units known by name only: what they cover is what was linked to them. */
 function linkedUnits(input: DetectInput, notes: string[]): DetectedIommu[] {
   const driver = new VtdDriver(input.pciPolicy, undefined, false, () => undefined);
-  return byFirstGroup(input, VTD_NAME).map((iommu) => {
+  const recorded = byFirstGroup(input, VTD_NAME);
+  const firstLevel = firstLevelByDefault(input, recorded);
+  const isolatedMsi = interruptIsolation(input).isolated;
+  return recorded.map((iommu) => {
     const { name } = iommu;
     const linked = (member: string) => input.recorded.get(member)?.iommu === name;
     return new VtdUnit({
@@ -227,13 +235,39 @@ function linkedUnits(input: DetectInput, notes: string[]): DetectedIommu[] {
       driver,
       forcesStrict: forcesStrict(
         input,
-        { name, value: register(iommu, 'cap'), bit: CAP_CACHING_MODE, translates: linked },
+        { name, ...strictness(iommu, firstLevel), translates: linked },
         notes,
       ),
       covers: (device) => linked(device.name),
-      remapsInterrupts: true,
+      isolatedMsi,
     });
   });
+}
+
+/** A unit that caches what is not there flushes strictly, unless DMA is translated by first-level tables. */
+function strictness(unit: RecordedIommu | undefined, firstLevel: boolean | undefined) {
+  const caching = bitOf(register(unit, 'cap'), CAP_CACHING_MODE);
+  if (caching !== true) return { forced: caching };
+  // Units that could do without are few: by themselves they are taken not to.
+  return { forced: firstLevel === undefined ? undefined : !firstLevel, otherwise: true };
+}
+
+/** `first_level_by_default` for DMA domains; it takes all units being able. `undefined`: not known. */
+function firstLevelByDefault(
+  { commandLine }: DetectInput,
+  units: readonly (RecordedIommu | undefined)[],
+): boolean | undefined {
+  const { scalableMode } = commandLine.intelIommu;
+  const ecaps = units.map((unit) => register(unit, 'ecap'));
+  const all = (bit: bigint): boolean | undefined => {
+    const answers = ecaps.map((ecap) => bitOf(ecap, bit));
+    return answers.includes(false) ? false : answers.includes(undefined) ? undefined : true;
+  };
+  const scalable = scalableMode === false ? false : all(ECAP_SCALABLE_MODE);
+  if (scalable === false) return false;
+  const [first, second] = [all(ECAP_FIRST_LEVEL), all(ECAP_SECOND_LEVEL)];
+  if (first === false && second === true) return false;
+  return scalable && scalableMode && first !== undefined && second !== undefined ? true : undefined;
 }
 
 function isClass(device: PciDevice, base: number): boolean {

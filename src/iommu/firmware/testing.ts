@@ -106,6 +106,7 @@ export const ivhdEntry = {
   ],
 };
 
+/** IVinfo says that the copies of feature registers in it are good. */
 export function ivrsTable(...blocks: number[][]): Uint8Array {
-  return table('IVRS', [...Array<number>(12).fill(0), ...blocks.flat()]);
+  return table('IVRS', [1, ...Array<number>(11).fill(0), ...blocks.flat()]);
 }

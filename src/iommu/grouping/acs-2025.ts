@@ -141,7 +141,7 @@ class LoopbackNeighbours<G> extends NeighbourSearch<G> {
     const loopsBack = [device, ...siblings].some((member) => hasBadFlags(this.search.acs(member)));
     const inconsistent = siblings.some((sibling) => sibling.multifunction !== device.multifunction);
     if (!loopsBack && !inconsistent) {
-      this.search.steps.push({ step: 'function', device: device.name, own, grouped: false });
+      this.noteKeptApart(device, own);
       return undefined;
     }
     return this.firstGroup(device, own, siblings);

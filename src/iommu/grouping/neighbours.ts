@@ -14,10 +14,12 @@ export interface Found<G> {
   through: PciDevice;
 }
 
-/** One search; every function of the bus is visited once, so partners in a ring end it. */
+/** One search; no function is looked at as an alias twice, so partners in a ring end it. */
 export class NeighbourSearch<G> {
   protected readonly search: GroupSearch<G>;
   readonly #visited = new Set<number>();
+  /** Devfns whose functions have a step. */
+  readonly #stepped = new Set<number>();
 
   constructor(search: GroupSearch<G>) {
     this.search = search;
@@ -30,15 +32,8 @@ export class NeighbourSearch<G> {
     const own = this.search.groupOf(device);
     if (own !== undefined) return { group: own, through: device };
     for (const partner of aliasPartners(device)) {
-      if (this.#visited.has(partner.devfn)) continue;
-      const quirk = device.dmaAliasQuirk ?? partner.dmaAliasQuirk;
-      this.search.steps.push({
-        step: 'alias-partner',
-        device: device.name,
-        partner: partner.name,
-        ...(quirk === undefined ? {} : { quirk }),
-        grouped: this.search.groupOf(partner) !== undefined,
-      });
+      if (!this.#visited.has(partner.devfn)) this.#noteAlias(device, partner);
+      // Where the search came from is no alias any more, but its functions count from here already.
       const found = this.aliasGroup(partner) ?? this.functionGroup(partner);
       if (found) return found;
     }
@@ -51,7 +46,7 @@ export class NeighbourSearch<G> {
     if (!device.multifunction) return undefined;
     const own = this.search.acs(device);
     if (own.enabled) {
-      this.search.steps.push({ step: 'function', device: device.name, own, grouped: false });
+      this.noteKeptApart(device, own);
       return undefined;
     }
     const open = device.pciBus
@@ -77,6 +72,8 @@ export class NeighbourSearch<G> {
         grouped: sibling !== undefined && this.search.groupOf(sibling) !== undefined,
       };
     };
+    const again = this.#stepped.has(device.devfn);
+    this.#stepped.add(device.devfn);
     shares(siblings[0]);
     for (const sibling of siblings) {
       const found = this.aliasGroup(sibling);
@@ -84,7 +81,26 @@ export class NeighbourSearch<G> {
       shares(sibling);
       return found;
     }
+    if (again && this.search.steps.length === at + 1) this.search.steps.pop();
     return undefined;
+  }
+
+  /** The device's own ACS keeps the other functions of its slot out. */
+  protected noteKeptApart(device: PciDevice, own: AcsVerdict): void {
+    if (this.#stepped.has(device.devfn)) return;
+    this.#stepped.add(device.devfn);
+    this.search.steps.push({ step: 'function', device: device.name, own, grouped: false });
+  }
+
+  #noteAlias(device: PciDevice, partner: PciDevice): void {
+    const quirk = device.dmaAliasQuirk ?? partner.dmaAliasQuirk;
+    this.search.steps.push({
+      step: 'alias-partner',
+      device: device.name,
+      partner: partner.name,
+      ...(quirk === undefined ? {} : { quirk }),
+      grouped: this.search.groupOf(partner) !== undefined,
+    });
   }
 }
 

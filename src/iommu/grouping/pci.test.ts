@@ -306,6 +306,37 @@ describe('reasons', () => {
       { step: 'function', device: '0000:00:03.0', sibling: '0000:00:03.1', grouped: true },
     ]);
   });
+
+  test("functions of the device that was searched first count from its partner on, before the partner's own", () => {
+    const machine = build([
+      rootPort('1.0', { acs: 'full' }, [
+        endpoint('0.0', { name: 'beside A' }),
+        endpoint('0.1', { name: 'A' }),
+        endpoint('1.0', { name: 'B' }),
+        endpoint('1.1', { name: 'beside B' }),
+      ]),
+    ]);
+    const mask = new DevfnSet();
+    mask.add(machine.get('B').devfn);
+    machine.get('A').dmaAliasMask = mask;
+    const groups = new Map<Device, string>([
+      [machine.get('beside A'), 'first'],
+      [machine.get('beside B'), 'second'],
+    ]);
+    const rule = createPolicy('linux-6.12', { acs: plainAcs() });
+    const search = (name: string) => rule.deviceGroup(machine.get(name), (device) => groups.get(device));
+    expect([search('A').group, search('B').group]).toEqual(['first', 'second']);
+    expect(search('A').reason.steps.slice(-2)).toMatchObject([
+      { step: 'alias-partner', partner: machine.get('B').name, grouped: false },
+      { step: 'function', device: machine.get('A').name, grouped: true },
+    ]);
+    groups.clear();
+    const alone = search('A').reason.steps.filter(({ step }) => step === 'function');
+    expect(alone.map((step) => 'device' in step && machine.nameOf(machine.get(step.device)))).toEqual([
+      'A',
+      'B',
+    ]);
+  });
 });
 
 describe('unknown is not absent', () => {

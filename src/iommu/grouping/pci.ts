@@ -61,7 +61,7 @@ interface Leg<G> {
 }
 
 /** Step 1 and 2: every device whose requester id the IOMMU may see; the last one stands for all. */
-export function walkAliases<G>(device: PciDevice, search: GroupSearch<G>): Leg<G> {
+function walkAliases<G>(device: PciDevice, search: GroupSearch<G>): Leg<G> {
   let top = device;
   notePlace(device, search);
   const group = forEachDmaAlias(device, (alias, requesterId, how, note) => {

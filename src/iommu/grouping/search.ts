@@ -44,9 +44,13 @@ export class GroupSearch<G> {
   }
 
   /** For a verdict of an earlier search that this one relies on as well. */
-  noteUnknown({ device, enabled, known }: AcsVerdict): void {
-    if (!known)
-      this.assume(`ACS of ${device} is not known, taken as ${enabled ? 'isolating' : 'not isolating'}`);
+  noteUnknown({ device, enabled, known, because }: AcsVerdict): void {
+    if (known) return;
+    this.assume(
+      because === 'single-function'
+        ? `${device} is taken as single-function, its header type is not known`
+        : `ACS of ${device} is not known, taken as ${enabled ? 'isolating' : 'not isolating'}`,
+    );
   }
 
   assume(what: string): void {
