@@ -156,9 +156,50 @@ describe('what is exported', () => {
     expect(exported(format, used, [CARD], { only: true }).notes.join()).not.toContain('the host uses');
   });
 
-  test('where the kernel formed no groups, the rules do, and the report says so', () => {
-    const { groups: _, ...unknown } = VFIO;
-    expect(exported('qemu', unknown, [CARD]).notes.join()).toContain('the kernel formed no groups');
+  describe('where it is not known which groups the kernel formed', () => {
+    const { groups: _, ...unknown } = changed(VFIO, { '0000:01:00.1': { driver: 'e1000e' } });
+
+    test('the rules tell which devices go together, and the report says so', () => {
+      const report = exported('qemu', unknown, [CARD]);
+      expect(report.devices).toEqual([CARD, '0000:01:00.1']);
+      expect(report.notes.join()).toContain('not known; these are the devices that the rules keep together');
+    });
+
+    test.each(['cdi', 'dra', 'proxmox-mapping'])(
+      '%s, which has numbers of groups in it: cannot tell',
+      (format) => {
+        const report = exported(format, unknown, [CARD]);
+        expect(report.verdict).toBe('cannot tell');
+        expect(report).not.toHaveProperty('text');
+        expect(report.problems.join()).toMatch(/numbers of groups.*ringfence capture/);
+      },
+    );
+
+    test.each(['libvirt', 'qemu', 'proxmox', 'kubevirt'])(
+      '%s: no predicted number gets into it',
+      (format) => {
+        for (const only of [true, false]) {
+          const { verdict, text, notes } = exported(format, unknown, [CARD], { only });
+          expect(verdict).toBe('yes');
+          expect(`${text}${notes.join()}`).not.toMatch(/group \d/i);
+        }
+      },
+    );
+  });
+
+  describe('where no IOMMU is in use', () => {
+    const off: Snapshot = { ...VFIO, groups: [] };
+
+    test.each(OF_DEVICES.filter((name) => name !== 'modprobe'))('%s: no, naming no-iommu', (format) => {
+      const report = exported(format, off, [CARD]);
+      expect(report).toMatchObject({ verdict: 'no', devices: [] });
+      expect(report.problems.join()).toMatch(/^no-iommu: /);
+      expect(report).not.toHaveProperty('text');
+    });
+
+    test.each([...OF_MACHINE, 'modprobe'])('%s does not rest on it', (format) => {
+      expect(exported(format, off, [CARD]).verdict).toBe('yes');
+    });
   });
 
   test('a format of devices wants devices', () => {

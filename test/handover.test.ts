@@ -1,12 +1,22 @@
 /** plan, apply and undo from outside, on copies of recorded machines. Nothing here goes near the machine's own /sys. */
 
 import { execFile } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import fs, {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { build } from 'vite';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { run } from '../src/cli/run.ts';
+import { lockTree } from '../src/handover/lock.ts';
 import { contents, giveTo, Scratch } from '../src/handover/testing.ts';
 
 const scratch = new Scratch();
@@ -21,6 +31,15 @@ interface Result {
   err: string;
 }
 
+/** The host uses none of the devices; recordings made elsewhere do not tell. */
+function nothingInUse(dir: string): void {
+  for (const folder of ['proc/self', 'proc/net', 'sys/class/drm', 'sys/class/input'])
+    mkdirSync(join(dir, folder), { recursive: true });
+  writeFileSync(join(dir, 'proc/self/mountinfo'), '22 1 0:20 / / rw - tmpfs tmpfs rw\n');
+  writeFileSync(join(dir, 'proc/swaps'), 'Filename Type Size Used Priority\n');
+  writeFileSync(join(dir, 'proc/net/route'), '');
+}
+
 /** One machine with its own state folder. */
 class Bench {
   readonly dir: string;
@@ -28,6 +47,7 @@ class Bench {
 
   constructor(name = 'vfio', drivers: Record<string, string> = { [A]: 'e1000e', [B]: 'e1000e' }) {
     this.dir = scratch.machine(name);
+    nothingInUse(this.dir);
     for (const [device, driver] of Object.entries(drivers)) {
       giveTo(this.dir, device, driver);
       writeFileSync(join(this.dir, 'sys/bus/pci/devices', device, 'driver_override'), '(null)\n');
@@ -322,6 +342,69 @@ describe('apply and undo', () => {
     });
   });
 
+  test('a driver of the host comes to no group that vfio still has a member of, unless overridden', async () => {
+    const bench = new Bench('vfio', { [A]: 'e1000e', [B]: 'vfio-pci' });
+    const before = contents(bench.dir);
+    const { code, out } = await bench.ringfence(['plan', '01:00.0', '--driver', 'igb']);
+    expect(code).toBe(1);
+    expect(out).toMatch(/member-in-use: 0000:01:00\.1 of group 3 is with vfio-pci/);
+    const file = await bench.plan('01:00.0', '--driver', 'igb');
+    expect(await bench.ringfence(['apply', file])).toMatchObject({
+      code: 1,
+      out: expect.stringContaining('member-in-use'),
+    });
+    expect(contents(bench.dir)).toEqual(before);
+    expect((await bench.ringfence(['apply', file, '--override', 'member-in-use'])).code).toBe(0);
+  });
+
+  test('queries create nothing', async () => {
+    const bench = new Bench();
+    expect((await bench.ringfence(['undo', '--list'])).out).toBe('No hand-over is on record.\n');
+    expect((await bench.ringfence(['undo'])).out).toMatch(/^Nothing to undo/);
+    expect((await bench.ringfence(['undo', '7'])).code).toBe(2);
+    await bench.ringfence(['plan', '01:00', '--yes']);
+    expect(readdirSync(bench.state)).toEqual([]);
+  });
+
+  test('while another run has the lock: 4, on standard error, and with --json in the report', async () => {
+    const bench = new Bench();
+    const file = await bench.plan('01:00');
+    expect((await bench.ringfence(['apply', file])).code).toBe(0);
+    const now = contents(bench.dir);
+    using _ = lockTree(join(bench.state, 'ringfence'), join(bench.dir, 'sys'));
+    const busy = /another ringfence \(process \d+\) is at work on it/;
+    for (const words of [['apply', file], ['undo']]) {
+      expect(await bench.ringfence(words)).toMatchObject({
+        code: 4,
+        out: '',
+        err: expect.stringMatching(busy),
+      });
+      const { code, out, err } = await bench.ringfence([...words, '--json']);
+      const { problem, why, writes } = JSON.parse(out);
+      expect({ code, err, writes }).toEqual({ code: 4, err: '', writes: [] });
+      expect(problem ?? why).toMatch(busy);
+    }
+    expect(contents(bench.dir)).toEqual(now);
+  });
+
+  test('where no lock can be made, undo names the folder and touches nothing', async () => {
+    const bench = new Bench();
+    await bench.ringfence(['apply', await bench.plan('01:00')]);
+    const now = contents(bench.dir);
+    const full = vi.spyOn(fs, 'writeFileSync').mockImplementation(() => {
+      throw Object.assign(new Error('full'), { code: 'ENOSPC' });
+    });
+    syncBuiltinESMExports();
+    const { code, err } = await bench.ringfence(['undo']);
+    full.mockRestore();
+    syncBuiltinESMExports();
+    expect(code).toBe(4);
+    expect(err).toContain(join(bench.state, 'ringfence'));
+    expect(err).toContain('free some space there, then run it again');
+    expect(contents(bench.dir)).toEqual(now);
+    expect((await bench.ringfence(['undo'])).code).toBe(0);
+  });
+
   test('refuses what the check refuses, unless it is overridden by name', async () => {
     const bench = new Bench();
     const before = contents(bench.dir);
@@ -346,6 +429,17 @@ describe('apply and undo', () => {
     const file = await bench.plan('01:00.0', '--only');
     writeFileSync(file, JSON.stringify({ ...JSON.parse(readFileSync(file, 'utf8')), refusals: [] }));
     expect((await bench.ringfence(['apply', file])).code).toBe(1);
+  });
+
+  test('what the host uses is not recorded: refused, unless that is overridden', async () => {
+    const bench = new Bench();
+    rmSync(join(bench.dir, 'proc/self/mountinfo'));
+    const plan = await bench.plan('01:00');
+    const refused = await bench.ringfence(['apply', plan]);
+    expect(refused.out).toContain('usage-unread');
+    expect(bench.driver(A)).toBe('e1000e');
+    expect((await bench.ringfence(['apply', plan, '--override', 'usage-unread'])).code).toBe(0);
+    expect(bench.driver(A)).toBe('vfio-pci');
   });
 
   test('a policy can accept it', async () => {

@@ -73,7 +73,7 @@ test('a hand-over, from question to undo', async () => {
     for (const words of [
       'check 05:00.0 --host copy',
       'plan 05:00.0 --host copy',
-      'apply plan.json --host copy',
+      'apply plan.json --override usage-unread --host copy',
       'undo --host copy',
     ]) {
       if (words.startsWith('apply'))

@@ -13,6 +13,8 @@ import { shortener } from './shorten.ts';
 import { stableName } from './stable-name.ts';
 
 const PASSING_BRIDGES = new Set([0x0604, 0x0607, 0x0609]);
+/** VGA compatible, and VGA from before there were classes: sysfs has `boot_vga` for these only. */
+const VGA = new Set([0x0300, 0x0001]);
 const SYSTEM_DEVICES = new Map([
   [0x0600, 'a host bridge'],
   [0x0601, 'an ISA bridge, behind which firmware and clock live'],
@@ -79,7 +81,14 @@ function checkKind({ findings, shorten }: Case, { name, facts }: One): void {
       what: `${shorten(name)} is ${system}; nobody gains by having it.`,
     });
   }
-  if (facts.bootVga === true && !(facts.driver && isVfioDriver(facts.driver))) {
+  if (facts.driver && isVfioDriver(facts.driver)) return;
+  if (facts.bootVga === undefined && facts.class !== undefined && VGA.has(facts.class >> 8)) {
+    findings.doubt('boot-vga', {
+      ...about,
+      what: `Whether ${shorten(name)} is the boot display is not recorded.`,
+    });
+  }
+  if (facts.bootVga === true) {
     findings.add('boot-vga', {
       ...about,
       what: `${shorten(name)} is the boot display: firmware, boot loader and console show on it.`,

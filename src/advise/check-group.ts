@@ -59,7 +59,7 @@ export class GroupCheck {
     }
     for (const name of this.without) this.#checkWithout(name);
     for (const group of this.groups) {
-      this.#checkMembers(group);
+      if (!this.#rules.none) this.#checkMembers(group);
       this.#checkRegions(group);
       this.#checkClaims(group);
     }
@@ -188,7 +188,7 @@ export class GroupCheck {
     if (group.regions === undefined) {
       this.#findings.doubt('reserved-region', {
         concerns: [...group.asked],
-        what: 'Whether firmware reserves memory for a device of the group (RMRR) is not recorded.',
+        what: `Whether firmware reserves memory for a device of the group${this.#tableWord} is not recorded.`,
         remedy: 'run it on the machine, or on what `ringfence capture` recorded there',
       });
       return;
@@ -210,7 +210,7 @@ export class GroupCheck {
         detail: ranges[0]!,
         what:
           type === 'direct'
-            ? `Firmware wants memory ${enumerate(ranges)} mapped one to one for ${whose} (RMRR), so the kernel gives no device of the group away.`
+            ? `Firmware wants memory ${enumerate(ranges)} mapped one to one for ${whose}${this.#tableWord}, so the kernel gives no device of the group away.`
             : `Firmware wants memory ${enumerate(ranges)} mapped one to one for ${whose} until its driver takes over; Linux lets that go.`,
         ...(type === 'direct' && {
           remedy:
@@ -218,6 +218,14 @@ export class GroupCheck {
         }),
       });
     }
+  }
+
+  /** What the platform calls such an entry of its table. */
+  get #tableWord(): string {
+    const { acpi, iommus } = this.#describer.snapshot;
+    const unit = (name: RegExp): boolean => iommus?.some((iommu) => name.test(iommu.name)) === true;
+    if (acpi.IVRS !== undefined || unit(/^ivhd/)) return ' (IVMD)';
+    return acpi.DMAR !== undefined || unit(/^dmar/) ? ' (RMRR)' : '';
   }
 
   #checkClaims(group: AskedGroup): void {
@@ -239,13 +247,25 @@ export class GroupCheck {
   #differs(name: string, apart: string[], { cause, explanation, certain }: Difference): void {
     const about = { device: name, concerns: [name], detail: apart.join(',') };
     const split = `The kernel keeps ${this.#short(name)} apart from ${enumerate(apart.map(this.#short))}`;
+    const { cmdline } = this.#describer.snapshot.kernel;
     if (cause === 'ACS override')
       this.#findings.add('claimed-isolation', { ...about, what: `${split}. ${explanation}` });
-    else if (!certain) this.#findings.doubt('unread', { ...about, what: `${split}. ${explanation}` });
-    else {
-      this.#findings.add('groups-differ', {
+    else if (overrides(cmdline)) {
+      this.#findings.add('claimed-isolation', {
         ...about,
-        what: `${split}, which the rules do not (${cause}). ${explanation}`,
+        what: `${split}, which the rules do not, and pcie_acs_override= is on the command line. ${explanation}`,
+        remedy: 'boot without it and look again',
+      });
+    } else if (cmdline === undefined) {
+      this.#findings.doubt('claimed-isolation', {
+        ...about,
+        what: `${split}, which the rules do not, and whether pcie_acs_override= is on the command line is not known. ${explanation}`,
+      });
+    } else if (!certain) this.#findings.doubt('unread', { ...about, what: `${split}. ${explanation}` });
+    else {
+      this.#findings.doubt('groups-differ', {
+        ...about,
+        what: `${split}, which the rules do not (${cause}), so whether anything isolates them cannot be told. ${explanation}`,
       });
     }
   }
@@ -275,9 +295,11 @@ export class GroupCheck {
   }
 }
 
+const overrides = (cmdline: string | undefined): boolean => /\bpcie_acs_override=/.test(cmdline ?? '');
+
 /** The machine without the override, where there is one on the command line. */
 function mainline(snapshot: Snapshot, machine: Machine): Machine | undefined {
-  if (!/\bpcie_acs_override=/.test(snapshot.kernel.cmdline ?? '')) return undefined;
+  if (!overrides(snapshot.kernel.cmdline)) return undefined;
   return boot(snapshot, { ...machine.options, withoutOverride: true });
 }
 

@@ -58,7 +58,9 @@ export class SharingRules {
     this.#eras =
       number === undefined || backported
         ? [LAST_LIST, TODAY]
-        : ERAS.filter(({ from, until }) => from <= number && number < until);
+        : this.none
+          ? ERAS.slice(0, 1)
+          : ERAS.filter(({ from, until }) => from <= number && number < until);
   }
 
   /** `undefined`: cannot be told from the data. */

@@ -50,10 +50,11 @@ export function checkUse(describer: Describer, findings: Findings, names: readon
   });
   if (usable.length === 0) return;
   if (usage === undefined) {
-    findings.add('usage-unread', {
+    const shorten = shortener(describer.snapshot);
+    findings.doubt('usage-unread', {
       concerns: [...usable],
-      what: 'What the host uses (disks, network, display, keyboard) is not in this recording.',
-      remedy: 'run it on the machine itself before handing anything over',
+      what: `What the host uses (disks, network, display, keyboard) is not in this recording, and ${enumerate(usable.map((name) => `${shorten(name)} (${describer.facts(name)?.driver ?? 'driver not known'})`))} may be in use.`,
+      remedy: 'run it on the machine itself, or on what `ringfence capture` records there',
     });
     return;
   }
@@ -90,7 +91,7 @@ function doubts(describer: Describer, findings: Findings, name: string, usage: r
     findings.doubt(finding, {
       device: name,
       concerns: [name],
-      what: `Whether the host uses ${shortener(describer.snapshot)(name)} for ${enumerate(details)} cannot be told.`,
+      what: `Whether the host uses ${shortener(describer.snapshot)(name)} cannot be told (${enumerate(details)}).`,
       ...(details.some((detail) => detail.endsWith('(zfs)')) && {
         remedy: '`zpool status -P` names the disks of a pool',
       }),
@@ -110,7 +111,11 @@ export function usesWords(uses: readonly UsageFacts[]): string {
   const say = (kind: UsageKind, words: (list: readonly UsageFacts[]) => string): void => {
     if (of(kind).length > 0) parts.push(words(of(kind)));
   };
-  say('root', (list) => `the root file system is on it${through(list)}`);
+  say(
+    'root',
+    (list) =>
+      `the root file system ${list.some(({ detail }) => detail === '/') ? 'is on' : 'comes over'} it${through(list)}`,
+  );
   say(
     'mount',
     (list) => `${details(list)} ${list.length === 1 ? 'is' : 'are'} mounted from it${through(list)}`,

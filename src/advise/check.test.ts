@@ -77,11 +77,18 @@ describe('recorded machines', () => {
   });
 
   test('vfio: asked for together they can go, whoever drives them', async () => {
-    const report = check(change(await recorded('vfio'), '01:00.1', { driver: 'e1000e' }), '01:00.0 01:00.1');
+    const bound = change(await recorded('vfio'), '01:00.1', { driver: 'e1000e' });
+    const report = check({ ...bound, usage: [] }, '01:00.0 01:00.1');
     expect(report.verdict).toBe('yes');
   });
 
-  test.each(['00:08.0', '01:00.0', '02:00.0', '03:00.0'])('root-ports: %s can go', async (name) => {
+  test('root-ports: what a host driver has may be in use, which the recording does not tell', async () => {
+    const snapshot = await recorded('root-ports');
+    expect(codes(check(snapshot, '03:00.0'), 'refusal', 'unknown')).toEqual(['usage-unread']);
+    expect(check({ ...snapshot, usage: [] }, '03:00.0').verdict).toBe('yes');
+  });
+
+  test.each(['00:08.0', '01:00.0', '02:00.0'])('root-ports: %s can go', async (name) => {
     expect(check(await recorded('root-ports'), name).verdict).toBe('yes');
   });
 
@@ -153,6 +160,11 @@ describe('who may share a group (groups-core.md 9)', () => {
     expect(find(report, 'member-in-use')).toMatchObject({ severity: 'unknown', device: '0000:01:00.1' });
   });
 
+  test('before 3.6 members are not doubted besides', async () => {
+    const bound = change(await recorded('vfio'), '01:00.1', { driver: 'e1000e' });
+    expect(codes(check(withRelease(bound, '3.5.0'), '01:00.0'), 'refusal', 'unknown')).toEqual(['no-vfio']);
+  });
+
   test('before 3.6 there is no VFIO', async () => {
     expect(codes(check(withRelease(await recorded('vfio'), '3.5.0'), '01:00.0'), 'refusal')).toContain(
       'no-vfio',
@@ -179,6 +191,15 @@ describe('reserved memory', () => {
 
   test('laptop: a relaxable one, of graphics, is only noted', async () => {
     expect(find(check(await example('laptop'), '00:02.0'), 'relaxable-region').severity).toBe('note');
+  });
+
+  test('on AMD they are called what AMD calls them', async () => {
+    const snapshot = await recorded('amd');
+    const region = { start: '0x80000000', end: '0x80ffffff', type: 'direct' };
+    for (const group of snapshot.groups ?? []) group.reservedRegions?.push(region);
+    const { what } = find(check(snapshot, '05:00.0'), 'reserved-region');
+    expect(what).toContain('IVMD');
+    expect(what).not.toContain('RMRR');
   });
 
   test('where neither regions nor tables are recorded it may be', async () => {
@@ -213,14 +234,33 @@ describe('isolation that is only claimed', () => {
     expect(codes(check(snapshot, '02:00.0'), 'refusal')).toContain('claimed-isolation');
   });
 
-  test('another split than the rules make is a warning', async () => {
-    const snapshot = await recorded('vfio');
-    const group = snapshot.groups!.find(({ devices }) => devices.includes('0000:01:00.0'))!;
-    group.devices = ['0000:01:00.0'];
-    snapshot.groups!.push({ ...group, id: 99, devices: ['0000:01:00.1'] });
-    const report = check(snapshot, '01:00.0');
-    expect(codes(report, 'refusal', 'warning')).toContain('groups-differ');
-    expect(find(report, 'groups-differ').detail).toBe('0000:01:00.1');
+  /** A split that no rule makes. */
+  const splitUp = async (): Promise<Snapshot> => {
+    const snapshot = await recorded('disable-acs-redir');
+    const together = snapshot.groups!.find(({ devices }) => devices.includes('0000:01:00.0'))!;
+    const others = together.devices.filter((name) => name !== '0000:01:00.0');
+    together.devices = ['0000:01:00.0'];
+    snapshot.groups!.push({ ...together, id: 99, devices: others });
+    return snapshot;
+  };
+
+  test('another split than the rules make: whether it isolates cannot be told', async () => {
+    const report = check(await splitUp(), '01:00.0');
+    expect(find(report, 'groups-differ').severity).toBe('unknown');
+    expect(report.verdict).toBe('cannot tell');
+  });
+
+  test('with an override on the command line the split is its claim, whether it explains all of it or not', async () => {
+    const report = check(withCmdline(await splitUp(), 'pcie_acs_override=id:dead:beef'), '01:00.0');
+    expect(codes(report, 'refusal')).toContain('claimed-isolation');
+  });
+
+  test('without a command line it may be', async () => {
+    const snapshot = await splitUp();
+    const { cmdline: _, ...kernel } = snapshot.kernel;
+    const report = check({ ...snapshot, kernel }, '01:00.0');
+    expect(['refusal', 'unknown']).toContain(find(report, 'claimed-isolation').severity);
+    expect(report.verdict).not.toBe('yes');
   });
 });
 
@@ -291,9 +331,49 @@ describe('what the host uses', () => {
     expect(report).toMatchObject({ verdict: 'yes', findings: [] });
   });
 
-  test('not recorded: a note, unless no driver could use it', async () => {
-    expect(codes(check(await example('laptop'), '01:00.0'), 'note')).toContain('usage-unread');
-    expect(codes(check(await recorded('root-ports'), '02:00.0'), 'note')).not.toContain('usage-unread');
+  test('what cannot be told through which function, of a network card', async () => {
+    const snapshot = await using('laptop', {
+      device: null,
+      kind: 'network',
+      detail: 'the default route leads over wg0',
+    });
+    expect(find(check(snapshot, '00:14.3'), 'in-use-network')).toMatchObject({
+      severity: 'unknown',
+      what: expect.stringContaining('(the default route leads over wg0)'),
+    });
+    expect(check(snapshot, '01:00.0').verdict).toBe('yes');
+  });
+
+  test('root over the network is in use on a network card', async () => {
+    const report = check(await using('laptop', use('00:14.3', 'root', '/ (nfs)', 'wlan0')), '00:14.3');
+    expect(find(report, 'in-use').what).toContain('the root file system comes over it (wlan0)');
+  });
+
+  test('not recorded: it cannot be told, unless no driver could use it', async () => {
+    const report = check(await example('laptop'), '01:00.0');
+    expect(report.verdict).toBe('cannot tell');
+    expect(codes(report, 'unknown')).toEqual(['usage-unread']);
+    for (const driver of [null, 'vfio-pci', 'pci-stub']) {
+      const given = check(change(await example('laptop'), '01:00.0', { driver }), '01:00.0');
+      expect(given.findings.map(({ code }) => code)).not.toContain('usage-unread');
+      expect(given.verdict).toBe('yes');
+    }
+  });
+
+  test('whether a VGA card is the boot display may be unknown', async () => {
+    const { bootVga: _, ...facts } = (await example('laptop')).devices.find(
+      ({ address }) => address === '0000:00:02.0',
+    )!;
+    const snapshot = await using('laptop');
+    const unread = {
+      ...snapshot,
+      devices: snapshot.devices.map((device) => (device.address === facts.address ? facts : device)),
+    };
+    expect(find(check(unread, '00:02.0'), 'boot-vga').severity).toBe('unknown');
+    // sysfs says it of VGA cards only.
+    const compute = change(unread, '00:02.0', { class: 0x030200 });
+    expect(compute.devices.length).toBe(snapshot.devices.length);
+    expect(check(compute, '00:02.0').findings.map(({ code }) => code)).not.toContain('boot-vga');
   });
 
   test('the boot display', async () => {
@@ -345,7 +425,7 @@ describe('functions and cards', () => {
     const report = check(snapshot, '18:00.0');
     expect(codes(report, 'refusal')).toEqual(['virtual-functions']);
     expect(find(report, 'virtual-functions').what).toContain('18:01.0 (vfio-pci)');
-    expect(check(snapshot, '18:01.1 18:01.2').verdict).toBe('yes');
+    expect(check({ ...snapshot, usage: [] }, '18:01.1 18:01.2').verdict).toBe('yes');
     expect(find(check(snapshot, '18:00.0 18:01.1'), 'virtual-functions').what).toContain('takes them away');
   });
 

@@ -4,13 +4,18 @@ import { managesDma } from '../machine/drivers.ts';
 import type { Machine } from '../machine/machine.ts';
 import { isBridge } from './check-functions.ts';
 import { type Describer, sortNames } from './describe.ts';
-import type { PlanGroup } from './report.ts';
+import type { PlanGroup, PlanReport } from './report.ts';
 
 /** `take`: goes to the driver. `ask`: would have to, if its owner agrees. `leave`: stays, for `why`. */
 export type Fate =
   | { device: string; what: 'take' }
   | { device: string; what: 'ask' }
   | { device: string; what: 'leave'; why: string };
+
+/** Whether the groups of plans are those that the kernel formed. */
+export function groupSource({ snapshot }: Describer): PlanReport['source'] {
+  return (snapshot.groups?.length ?? 0) > 0 ? 'kernel' : 'predicted';
+}
 
 /** The groups of some devices: as the kernel formed them where it did, else as the rules would. */
 export function groupsOf(describer: Describer, machine: Machine, names: readonly string[]): PlanGroup[] {

@@ -4,7 +4,8 @@
  */
 
 import { fullAddress } from '../host/host-tree.ts';
-import type { DriverState, PlanStep } from './report.ts';
+import { managesDma } from '../machine/drivers.ts';
+import type { DriverState, PlanDevice, PlanStep } from './report.ts';
 
 /** A write understood. `value: null` lifts the override. */
 export type Write =
@@ -86,6 +87,20 @@ export function shownBefore(held: Held, write: Write): string | null {
 /** `e1000e`, `vfio-pci (driver_override vfio-pci)`, `no driver`. */
 export function shownHeld(held: Held): string {
   return `${held.driver ?? 'no driver'}${held.override ? ` (driver_override ${held.override})` : ''}`;
+}
+
+/**
+ * The writes of a plan. A driver of the host comes to no member of a group while vfio has another, so for one of those
+ * all devices are let go of before the first is bound.
+ */
+export function stepsOf(
+  devices: readonly Pick<PlanDevice, 'address' | 'before'>[],
+  driver: string,
+): PlanStep[] {
+  const steps = devices.flatMap(({ address, before }) => stepsTo(address, before, driver));
+  if (managesDma(driver)) return steps;
+  const binds = ({ path }: PlanStep): boolean => path.endsWith('/bind');
+  return [...steps.filter((step) => !binds(step)), ...steps.filter(binds)];
 }
 
 /** The writes that bring a device from its driver to another. */

@@ -23,7 +23,7 @@ async function machine(name: string, drivers: Record<string, string | null> = {}
     const driver = drivers[device.address];
     if (driver !== undefined) Object.assign(device, { driver, driverOverride: null });
   }
-  return snapshot;
+  return { ...snapshot, usage: [] };
 }
 
 const describerOf = (snapshot: Snapshot): Describer => new Describer(snapshot, new PciIds(''));
@@ -113,12 +113,47 @@ describe('the writes', () => {
 
   test('back to a driver of the host: that device alone, and the check is not asked', async () => {
     const { devices, questions, refusals } = plan(
-      await machine('vfio', { [A]: 'vfio-pci', [B]: 'vfio-pci' }),
+      await machine('vfio', { [A]: 'vfio-pci', [B]: 'igb' }),
       [A],
       { driver: 'e1000e' },
     );
     expect(devices.map(({ address }) => address)).toEqual([A]);
     expect([questions, refusals]).toEqual([[], []]);
+  });
+
+  test('to a driver of the host while vfio has another member: refused, naming it', async () => {
+    const snapshot = await machine('vfio', { [A]: 'e1000e', [B]: 'vfio-pci' });
+    expect(plan(snapshot, [A], { driver: 'igb' }).refusals).toMatchObject([
+      { code: 'member-in-use', severity: 'refusal', device: B, what: expect.stringContaining('vfio-pci') },
+    ]);
+    const { groups: _, ...unknown } = snapshot;
+    const [refusal] = plan(unknown, [A], { driver: 'igb' }).refusals;
+    expect(refusal).toMatchObject({ severity: 'unknown', device: B });
+    expect(refusal!.what).not.toMatch(/group \d/);
+  });
+
+  test('all members back to the host: no refusal, and all are let go of before the first is bound', async () => {
+    const snapshot = await machine('vfio', { [A]: 'vfio-pci', [B]: 'vfio-pci' });
+    const { steps, refusals } = plan(snapshot, [A, B], { driver: 'e1000e' });
+    expect(refusals).toEqual([]);
+    const kinds = steps.map(({ path }) => path.split('/').at(-1));
+    expect(kinds.lastIndexOf('unbind')).toBeLessThan(kinds.indexOf('bind'));
+  });
+
+  test('check is asked about each device once', async () => {
+    const describer = describerOf(await machine('vfio', CARDS));
+    const draft = draftPlan(describer, boot(describer.snapshot), [A]);
+    let asked: string[] = [];
+    planReport(
+      describer,
+      draft,
+      () => true,
+      (devices) => {
+        asked = devices;
+        return [];
+      },
+    );
+    expect(asked).toEqual([A, B]);
   });
 
   test('a driver that the data does not tell: no plan for that device', async () => {

@@ -5,8 +5,9 @@ import { managesDma } from '../machine/drivers.ts';
 import type { Machine } from '../machine/machine.ts';
 import { isBridge } from './check-functions.ts';
 import { type Describer, sortNames } from './describe.ts';
-import { type Fate, fateOfSibling, groupsOf } from './plan-members.ts';
-import { isDriverName, stepsTo } from './plan-steps.ts';
+import { hostDriverRefusals } from './plan-host-driver.ts';
+import { type Fate, fateOfSibling, groupSource, groupsOf } from './plan-members.ts';
+import { isDriverName, stepsOf } from './plan-steps.ts';
 import {
   type Finding,
   type PlanDevice,
@@ -78,14 +79,16 @@ export function planReport(
     .map((fate) => planDevice(describer, fate.device, named.has(fate.device) ? 'named' : 'sibling'));
   const unknown = taken.filter(({ before }) => before.driver === undefined).map(({ address }) => address);
   const devices = taken.filter(({ before }) => before.driver !== undefined);
-  const steps = devices.flatMap(({ address, before }) => stepsTo(address, before, driver));
+  const steps = stepsOf(devices, driver);
+  const moving = devices.map(({ address }) => address);
+  const source = groupSource(describer);
   return {
     report: 'plan',
     version: REPORT_VERSION,
     host: describer.host(),
     driver,
     devices,
-    source: (describer.snapshot.groups?.length ?? 0) > 0 ? 'kernel' : 'predicted',
+    source,
     groups,
     commands: steps.length > 0 ? commands(describer, driver) : [],
     steps,
@@ -97,9 +100,11 @@ export function planReport(
     }),
     questions: draft.questions.map((asked) => ({ ...asked, answer: consents(asked.device) })),
     refusals:
-      devices.length === 0 || !managesDma(driver)
+      devices.length === 0
         ? []
-        : [...refusals(sortNames([...named, ...devices.map((d) => d.address)]))],
+        : managesDma(driver)
+          ? [...refusals(sortNames([...new Set([...named, ...moving])]))]
+          : hostDriverRefusals(groups, source, moving, driver),
     unknown,
     notes: notes(describer, draft, devices),
   };

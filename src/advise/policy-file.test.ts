@@ -96,6 +96,41 @@ describe('what is wrong is said in one line, with file and field', () => {
     expect(message).not.toContain('\n');
   });
 
+  test.each([
+    [
+      `{${HEAD}, "findings": {"boot-vga": "note",\n "boot-vga": "refusal"}}`,
+      'lab.json:2: "boot-vga" is there twice',
+    ],
+    [`{${HEAD}, "version": 1}`, 'lab.json:1: "version" is there twice'],
+    [
+      `{${HEAD}, "findings": {"interrupts": "note", "\\u0069nterrupts": "note"}}`,
+      'lab.json:1: "interrupts" is there twice',
+    ],
+    ['{"ringfence": "policy"}', 'lab.json: version: is missing; it must be 1'],
+    ['{"ringfence": "policy", "version": "1"}', 'lab.json: version: must be 1, not "1"'],
+    [
+      `{${HEAD}, "unknown": "yes"}`,
+      'lab.json: unknown: must be "cannot tell", "refusal" or "note", not "yes"',
+    ],
+    [
+      `{${HEAD}, "findings": {"boot-vga": "maybe"}}`,
+      'lab.json: findings.boot-vga: must be "refusal", "warning", "note" or "ignored", not "maybe"',
+    ],
+    [`{${HEAD}, "findings": []}`, 'lab.json: findings: must be an object, not a list'],
+    [`{${HEAD}, "findings": null}`, 'lab.json: findings: must be an object, not null'],
+    [`{${HEAD}, "resetMethods": "flr"}`, 'lab.json: resetMethods: must be a list, not "flr"'],
+    [
+      `{${HEAD}, "more": 1}`,
+      'lab.json: policy: there is no field "more"; there are findings, unknown and resetMethods',
+    ],
+  ])('%s', async (text, message) => {
+    expect(await problem(text)).toBe(message);
+  });
+
+  test('the same name in two objects is no name twice', () => {
+    expect(parseCommentedJson('[{"a": {"a": [1, "a"]}, "b": "a"}, {"a": 1}]', 'f')).toBeTruthy();
+  });
+
   test('longer than any policy', async () => {
     await expect(readPolicy(Buffer.alloc((1 << 20) + 1, ' '), 'lab.json')).rejects.toThrow(
       'longer than 1 MiB',

@@ -2,6 +2,8 @@
 
 import { InputError } from '../kernel/errors.ts';
 import { type CheckPolicy, DEFAULT_CHECK_POLICY, FINDING_CODES, isFixed, type Level } from './policy.ts';
+import { lineOf, repeatedName } from './policy-names.ts';
+import { issueWords } from './policy-words.ts';
 
 /** A policy that names everything, with a page of comments on each, is far below. */
 const LONGEST_POLICY = 1 << 20;
@@ -15,7 +17,7 @@ export async function readPolicy(bytes: Uint8Array, place: string): Promise<Chec
   const checked = policySchema.safeParse(value);
   if (!checked.success) {
     const issue = checked.error.issues[0]!;
-    throw new InputError(`${place}: ${fieldName(issue.path)}`, oneLine(issue.message));
+    throw new InputError(`${place}: ${fieldName(issue.path)}`, oneLine(issueWords(issue, value)));
   }
   const { findings, unknown, resetMethods } = checked.data;
   return {
@@ -54,8 +56,9 @@ function checkKind(value: unknown, place: string): void {
 /** @throws InputError naming file and line */
 export function parseCommentedJson(text: string, place: string): unknown {
   const plain = withoutComments(text, place);
+  let value: unknown;
   try {
-    return JSON.parse(plain);
+    value = JSON.parse(plain);
   } catch (error) {
     const message = (error as Error).message;
     const at = /position (\d+)/.exec(message)?.[1];
@@ -63,6 +66,10 @@ export function parseCommentedJson(text: string, place: string): unknown {
     const reason = message.replace(/ in JSON at position.*| \(line.*|, "[\s\S]*$/, '');
     throw new InputError(line === undefined ? place : `${place}:${line}`, `broken JSON: ${oneLine(reason)}`);
   }
+  const twice = repeatedName(plain);
+  if (twice !== undefined)
+    throw new InputError(`${place}:${twice.line}`, `${quoted(twice.name)} is there twice`);
+  return value;
 }
 
 /**
@@ -105,10 +112,6 @@ function endOfString(text: string, start: number): number {
   let at = start + 1;
   while (at < text.length && text[at] !== '"') at += text[at] === '\\' ? 2 : 1;
   return Math.min(at + 1, text.length);
-}
-
-function lineOf(text: string, at: number): number {
-  return text.slice(0, at).split('\n').length;
 }
 
 function fieldName(path: readonly PropertyKey[]): string {

@@ -31,12 +31,20 @@ export const FINDINGS = {
     level: 'refusal',
     about: 'the group is as small as it is because pcie_acs_override= says so',
   },
+  'groups-differ': {
+    level: 'refusal',
+    about: 'the kernel splits what the rules keep together; never more than a doubt',
+  },
   unread: { level: 'refusal', about: 'facts that decide over the group could not be read' },
   'boot-vga': { level: 'refusal', about: 'the firmware and the console show on it' },
   'in-use': { level: 'refusal', about: 'a mounted file system, swap or volume is on it' },
   'in-use-network': { level: 'refusal', about: 'the default route leads through it' },
   'in-use-display': { level: 'refusal', about: 'a monitor is connected to it' },
   'in-use-input': { level: 'refusal', about: 'a keyboard or pointing device hangs from it' },
+  'usage-unread': {
+    level: 'refusal',
+    about: 'a host driver has it, and what the host uses is not in the recording; never more than a doubt',
+  },
   'virtual-functions': {
     level: 'refusal',
     about: 'it is a physical function whose virtual functions are enabled and would vanish',
@@ -46,7 +54,6 @@ export const FINDINGS = {
   'no-reset': { level: 'warning', about: 'there is no way to reset it' },
   'reset-scope': { level: 'warning', about: 'only a bus reset is left, and it hits devices that stay' },
   'left-behind': { level: 'warning', about: 'other functions of the same card stay with the host' },
-  'groups-differ': { level: 'warning', about: 'the kernel splits what the rules keep together' },
   'vf-token': { level: 'warning', about: 'its physical function belongs to vfio-pci, so it needs a token' },
   'system-device': { level: 'warning', about: 'it belongs to the platform: host bridge, ISA bridge, IOMMU' },
   'physical-function': { level: 'note', about: 'it could give virtual functions instead' },
@@ -55,7 +62,6 @@ export const FINDINGS = {
     level: 'note',
     about: 'firmware wants a one-to-one mapping that Linux lets go (graphics, USB)',
   },
-  'usage-unread': { level: 'note', about: 'what the host uses is not in the recording' },
 } as const satisfies Record<string, FindingKind>;
 
 export type FindingCode = keyof typeof FINDINGS;

@@ -11,7 +11,7 @@ const LONGEST = 4096 - 2;
  * `driver_set_override`: text up to the first newline; empty text lifts the override. Does not bind or unbind.
  * @throws KernelError EINVAL for text of a page or more
  */
-export function setDriverOverride(device: Device, text: string): void {
+function setDriverOverride(device: Device, text: string): void {
   if (Buffer.byteLength(text) > LONGEST) {
     throw new KernelError('EINVAL', device.name, `driver_override is longer than ${LONGEST} bytes`);
   }

@@ -23,7 +23,8 @@ import {
 import type { HandoverTree } from './tree.ts';
 
 const scratch = new Scratch();
-afterAll(() => scratch.clear());
+// Thousands of files in dozens of trees.
+afterAll(() => scratch.clear(), 60_000);
 
 const A = '0000:01:00.0';
 const B = '0000:01:00.1';
@@ -377,6 +378,20 @@ describe('undo', () => {
     expect(contents(dir)).toEqual(now);
   });
 
+  test('with a disk that fills up once it has begun: goes on, and says that the journal misses it', () => {
+    const dir = running();
+    const before = contents(dir);
+    const { disk, handover } = applied(dir, [SATA, B]);
+    disk.room = 300;
+    const { result, notes } = handover.undo(handover.last()!, 'asked for');
+    expect(result).toBe('undone');
+    expect(notes.join()).toMatch(/not in the journal: .*ENOSPC/);
+    expect(contents(dir)).toEqual(before);
+    disk.room = Number.POSITIVE_INFINITY;
+    expect(undoLast(rehearsal(dir), disk)).toBe('undone');
+    expect(contents(dir)).toEqual(before);
+  });
+
   test('a device that is gone, or another one at its address, is left alone; the others return', () => {
     const dir = running();
     const { handover } = applied(dir, [SATA, B]);
@@ -439,6 +454,143 @@ describe('undo', () => {
     handover.forget(1);
     expect(handover.last()).toBeUndefined();
     expect(contents(dir)).toEqual(now);
+  });
+});
+
+describe('a group goes back as a whole: no driver of the host is bound while vfio has another member', () => {
+  /** Both functions of group 3 with e1000e. */
+  function both(): string {
+    const dir = scratch.machine('vfio');
+    giveTo(dir, A, 'e1000e');
+    giveTo(dir, B, 'e1000e');
+    const tree = rehearsal(dir);
+    for (const device of [A, B]) tree.write(`/sys/bus/pci/devices/${device}/driver_override`, '\n');
+    return dir;
+  }
+
+  const strict = (dir: string): RehearsalTree => new RehearsalTree(join(dir, 'sys'), { vfioClaims: true });
+
+  test('the strict tree refuses it as a kernel does whose group is claimed', () => {
+    const dir = both();
+    const tree = strict(dir);
+    new Handover(tree, new Journals(new MortalDisk())).apply(planOf(tree, [A, B]));
+    tree.write(`/sys/bus/pci/drivers/vfio-pci/unbind`, B);
+    tree.write(`/sys/bus/pci/devices/${B}/driver_override`, 'e1000e');
+    expect(() => tree.write('/sys/bus/pci/drivers/e1000e/bind', B)).toThrow(/EBUSY/);
+    tree.write(`/sys/bus/pci/drivers/vfio-pci/unbind`, A);
+    tree.write('/sys/bus/pci/drivers/e1000e/bind', B);
+    expect(tree.held(B)?.driver).toBe('e1000e');
+  });
+
+  test('undo lets go of all devices before it binds one', () => {
+    const dir = both();
+    const before = contents(dir);
+    const tree = strict(dir);
+    const handover = new Handover(tree, new Journals(new MortalDisk()));
+    expect(handover.apply(planOf(tree, [A, B])).result).toBe('applied');
+    const { result, made } = handover.undo(handover.last()!, 'asked for');
+    expect(result).toBe('undone');
+    expect(made.map(({ path }) => path.split('/').at(-1))).toEqual([
+      'unbind',
+      'unbind',
+      'driver_override',
+      'bind',
+      'driver_override',
+      'bind',
+    ]);
+    expect(contents(dir)).toEqual(before);
+  });
+
+  test('a rollback does the same, whichever write fails', () => {
+    const dir = both();
+    const before = contents(dir);
+    const plan = planOf(rehearsal(dir), [A, B]);
+    for (let n = 1; n <= plan.steps.length; n++) {
+      const tree = new MortalTree(strict(dir), new Life(), (write) => write === n);
+      const handover = new Handover(tree, new Journals(new MortalDisk()));
+      expect(handover.apply(plan).result, `write ${n}`).toBe('rolled back');
+      expect(contents(dir), `write ${n}`).toEqual(before);
+    }
+  });
+
+  test('undo killed at every point: the next one ends with the tree as it was', () => {
+    const dir = both();
+    const before = contents(dir);
+    const plan = planOf(rehearsal(dir), [A, B]);
+    for (let points = 0; ; points++) {
+      const files = new Map<number, string>();
+      new Handover(strict(dir), new Journals(new MortalDisk(new Life(), files))).apply(plan);
+      const life = new Life(points);
+      const died = dies(() =>
+        undoLast(new MortalTree(strict(dir), life), new MortalDisk(life, files, 'half')),
+      );
+      expect(undoLast(strict(dir), new MortalDisk(new Life(), files))).not.toBe('not undone');
+      expect(contents(dir), `point ${points}`).toEqual(before);
+      if (!died) break;
+    }
+  });
+
+  test('a member that vfio does not let go of keeps the others unbound, and they are named', () => {
+    const dir = both();
+    const before = contents(dir);
+    const disk = new MortalDisk();
+    const tree = rehearsal(dir);
+    new Handover(tree, new Journals(disk)).apply(planOf(tree, [A, B]));
+    const write = tree.write.bind(tree);
+    tree.write = (path, value) => {
+      if (path.endsWith('/vfio-pci/unbind') && value === A) throw new KernelError('EBUSY', value, 'is open');
+      write(path, value);
+    };
+    const handover = new Handover(tree, new Journals(disk));
+    const { result, devices } = handover.undo(handover.last()!, 'asked for');
+    expect(result).toBe('not undone');
+    expect(devices).toMatchObject([
+      {
+        device: B,
+        outcome: 'failed',
+        problem: expect.stringContaining(`${A} of its group is still with vfio-pci`),
+      },
+      { device: A, outcome: 'failed', problem: expect.stringContaining('is open') },
+    ]);
+    expect(rehearsal(dir).held(B)?.driver).toBeNull();
+    expect(undoLast(strict(dir), disk)).toBe('undone');
+    expect(contents(dir)).toEqual(before);
+  });
+
+  test('a later hand-over of another member has to be undone first', () => {
+    const dir = both();
+    const tree = strict(dir);
+    const handover = new Handover(tree, new Journals(new MortalDisk()));
+    handover.apply(planOf(tree, [A]));
+    const first = handover.last()!;
+    expect(handover.standsOn(first)).toBeUndefined();
+    handover.apply(planOf(tree, [B]));
+    expect(handover.standsOn(first)).toMatchObject({ id: 2 });
+  });
+
+  test('from vfio to the host by a plan: all are let go of first', () => {
+    const dir = both();
+    const tree = strict(dir);
+    const disk = new MortalDisk();
+    new Handover(tree, new Journals(disk)).apply(planOf(tree, [A, B]));
+    const back = planOf(tree, [A, B], 'e1000e');
+    expect(new Handover(tree, new Journals(disk)).apply(back).result).toBe('applied');
+    expect([tree.held(A)?.driver, tree.held(B)?.driver]).toEqual(['e1000e', 'e1000e']);
+    expect(undoLast(tree, disk)).toBe('undone');
+    expect([tree.held(A)?.driver, tree.held(B)?.driver]).toEqual(['vfio-pci', 'vfio-pci']);
+  });
+});
+
+describe('a plan counts as carried out', () => {
+  test('while drivers and overrides stand as it left them', () => {
+    const dir = running();
+    const tree = rehearsal(dir);
+    const handover = new Handover(tree, new Journals(new MortalDisk()));
+    const plan = planOf(tree, [B]);
+    handover.apply(plan);
+    expect(handover.carriedOut(plan)).toBe(1);
+    tree.write(`/sys/bus/pci/devices/${B}/driver_override`, 'nouveau');
+    expect(handover.carriedOut(plan)).toBeUndefined();
   });
 });
 

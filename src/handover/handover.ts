@@ -97,7 +97,7 @@ export class Handover {
     const last = this.last();
     if (last?.state !== 'applied' || last.plan === undefined || deeds(last.plan) !== deeds(plan))
       return undefined;
-    const stands = plan.devices.every(({ address }) => this.#tree.held(address)?.driver === plan.driver);
+    const stands = [...outcome(plan)].every(([device, held]) => this.#stands(device, held));
     return stands ? last.id : undefined;
   }
 
@@ -107,19 +107,26 @@ export class Handover {
     return own.findLast(isUnfinished) ?? own.findLast(({ state }) => state === 'applied');
   }
 
-  /** A later hand-over that still stands and has devices in common. */
+  /** A later hand-over that still stands and has devices in common, or others of their groups. */
   standsOn({ id, before }: Recorded): Recorded | undefined {
+    const concerned = new Set(
+      [...before.keys()].flatMap((device) => [
+        device,
+        ...(this.#tree.group(device)?.members ?? []).map((member) => member.device),
+      ]),
+    );
     return this.#own().findLast(
       (other) =>
         other.id > id &&
         (other.state === 'applied' || isUnfinished(other)) &&
-        [...other.before.keys()].some((device) => before.has(device)),
+        [...other.before.keys()].some((device) => concerned.has(device)),
     );
   }
 
   /**
-   * Returns every device to the driver it had.
-   * @throws KernelError when the journal cannot be kept; nothing has been written then
+   * Returns every device to the driver it had. Once the journal says that it has begun, it goes on without: another
+   * undo starts from what each device then has.
+   * @throws KernelError when the journal does not take its beginning; nothing has been written then
    */
   undo(recorded: Recorded, why: string): Undone {
     using journal = this.#journals.open(recorded.id);
@@ -229,6 +236,19 @@ export class Handover {
 
 function isUnfinished({ state }: Recorded): boolean {
   return state === 'unfinished' || state === 'undo unfinished';
+}
+
+/** What the devices of a plan have when all its writes are made. */
+function outcome({ devices, steps }: PlanReport): Map<string, Held> {
+  const held = new Map<string, Held>(
+    devices.map(({ address, before }) => [
+      address,
+      { driver: before.driver ?? null, override: before.override },
+    ]),
+  );
+  for (const { device, path, value } of steps)
+    held.set(device, effect(held.get(device)!, parseWrite(path, value)!)!);
+  return held;
 }
 
 /** What a plan does, without its words. */

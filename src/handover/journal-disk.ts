@@ -12,7 +12,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { KernelError } from '../kernel/errors.ts';
+import { type ErrnoName, KernelError } from '../kernel/errors.ts';
 
 /** What a journal asks of its file. Tests put one between that fails or dies. */
 export interface JournalFile {
@@ -31,21 +31,21 @@ export interface JournalDisk {
   open(id: number): JournalFile;
 }
 
+const JOURNAL = 'the journal';
+
 /** A journal of thousands of devices; more was not written by us. */
 const LONGEST = 64 * 1024 * 1024;
 
 export class DirectoryDisk implements JournalDisk {
   readonly #directory: string;
 
-  /** @throws KernelError when the folder is not there and cannot be made */
+  /** The folder need not be there: looking into it makes nothing. */
   constructor(directory: string) {
     this.#directory = directory;
-    guarded(directory, () => mkdirSync(directory, { recursive: true, mode: 0o700 }));
   }
 
   ids(): number[] {
-    const names = guarded(this.#directory, () => readdirSync(this.#directory));
-    return names
+    return this.#names()
       .flatMap((name) => /^hand-over-([1-9]\d{0,8})\.jsonl$/.exec(name)?.[1] ?? [])
       .map(Number)
       .sort((a, b) => a - b);
@@ -53,20 +53,30 @@ export class DirectoryDisk implements JournalDisk {
 
   read(id: number): string {
     const path = this.#path(id);
-    const bytes = guarded(path, () => readFileSync(path));
+    const bytes = guarded(path, JOURNAL, () => readFileSync(path));
     return bytes.subarray(0, LONGEST).toString('utf8');
   }
 
   create(id: number): JournalFile {
+    makeDirectory(this.#directory);
     const path = this.#path(id);
-    const file = guarded(path, () => new File(openSync(path, 'ax+', 0o600), path));
-    guarded(this.#directory, () => syncDirectory(this.#directory));
+    const file = guarded(path, JOURNAL, () => new File(openSync(path, 'ax+', 0o600), path));
+    guarded(this.#directory, JOURNAL, () => syncDirectory(this.#directory));
     return file;
   }
 
   open(id: number): JournalFile {
     const path = this.#path(id);
-    return guarded(path, () => new File(openSync(path, 'a+'), path));
+    return guarded(path, JOURNAL, () => new File(openSync(path, 'a+'), path));
+  }
+
+  #names(): string[] {
+    try {
+      return guarded(this.#directory, JOURNAL, () => readdirSync(this.#directory));
+    } catch (error) {
+      if (error instanceof KernelError && error.code === 'ENOENT') return [];
+      throw error;
+    }
   }
 
   #path(id: number): string {
@@ -85,7 +95,7 @@ class File implements JournalFile {
 
   /** A line that was cut short, by a full disk or a killed run, is ended first: it spoils no other. */
   append(text: string): void {
-    guarded(this.#path, () => {
+    guarded(this.#path, JOURNAL, () => {
       const { size } = fstatSync(this.#fd);
       const last = Buffer.alloc(1);
       if (size > 0) readSync(this.#fd, last, 0, 1, size - 1);
@@ -95,7 +105,7 @@ class File implements JournalFile {
   }
 
   sync(): void {
-    guarded(this.#path, () => fsyncSync(this.#fd));
+    guarded(this.#path, JOURNAL, () => fsyncSync(this.#fd));
   }
 
   close(): void {
@@ -112,22 +122,32 @@ function syncDirectory(path: string): void {
   }
 }
 
-const PROBLEMS: Partial<Record<string, ['ENOSPC' | 'EACCES' | 'EEXIST', string]>> = {
-  ENOSPC: ['ENOSPC', 'no space left for the journal'],
-  EDQUOT: ['ENOSPC', 'no quota left for the journal'],
+/**
+ * Makes the folder of journals and locks.
+ * @throws KernelError naming it
+ */
+export function makeDirectory(path: string): void {
+  guarded(path, 'the folder', () => mkdirSync(path, { recursive: true, mode: 0o700 }));
+}
+
+const PROBLEMS: Partial<Record<string, [code: ErrnoName, problem: string, remedy?: string]>> = {
+  ENOSPC: ['ENOSPC', 'no space left on the disk', 'free some space there, then run it again'],
+  EDQUOT: ['ENOSPC', 'no quota left on the disk', 'free some space there, then run it again'],
   EACCES: ['EACCES', 'permission denied'],
   EPERM: ['EACCES', 'permission denied'],
-  EROFS: ['EACCES', 'read-only; XDG_STATE_HOME names another place for the journal'],
+  EROFS: ['EACCES', 'the disk is read-only', 'make it writable, then run it again'],
   EEXIST: ['EEXIST', 'is there already'],
+  ENOENT: ['ENOENT', 'no such file'],
 };
 
-function guarded<T>(path: string, work: () => T): T {
+/** Turns what the file system answers into an error that names `path`; `what` is kept there. */
+export function guarded<T>(path: string, what: string, work: () => T): T {
   try {
     return work();
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === undefined || error instanceof KernelError) throw error;
-    const [errno, problem] = PROBLEMS[code] ?? (['EIO', `the journal cannot be kept (${code})`] as const);
-    throw new KernelError(errno, path, problem);
+    const [errno, problem, remedy] = PROBLEMS[code] ?? (['EIO', `the write failed (${code})`] as const);
+    throw new KernelError(errno, path, `${what} cannot be kept: ${problem}`, remedy);
   }
 }

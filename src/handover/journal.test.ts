@@ -150,14 +150,17 @@ describe('the folder', () => {
   test('is made with its parents, for its owner alone; strangers in it are passed over', () => {
     const state = join(scratch.folder(), 'a/b/ringfence');
     const disk = new DirectoryDisk(state);
+    expect(disk.ids()).toEqual([]);
+    expect(existsSync(state)).toBe(false);
+    disk.create(1).close();
     expect(statSync(state).mode & 0o777).toBe(0o700);
     writeFileSync(join(state, 'hand-over-x.jsonl'), '');
     writeFileSync(join(state, 'hand-over-007.jsonl'), '');
     mkdirSync(join(state, 'hand-over-'));
-    expect(disk.ids()).toEqual([]);
+    expect(disk.ids()).toEqual([1]);
     disk.create(3).close();
     disk.create(20).close();
-    expect(disk.ids()).toEqual([3, 20]);
+    expect(disk.ids()).toEqual([1, 3, 20]);
     expect(() => disk.create(3)).toThrow(KernelError);
   });
 
@@ -176,7 +179,9 @@ describe('the folder', () => {
   test('that cannot be made: an error that names it', () => {
     const state = scratch.folder();
     writeFileSync(join(state, 'file'), '');
-    expect(() => new DirectoryDisk(join(state, 'file/ringfence'))).toThrow(/file\/ringfence.*ENOTDIR/);
+    expect(() => new DirectoryDisk(join(state, 'file/ringfence')).create(1)).toThrow(
+      /file\/ringfence.*ENOTDIR/,
+    );
     expect(existsSync(join(state, 'file/ringfence'))).toBe(false);
   });
 

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, readdirSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { lockTree } from './lock.ts';
 import { Scratch } from './testing.ts';
@@ -64,6 +64,52 @@ test('a run that died while it removed a stale lock is no obstacle either', () =
   }
   lockTree(dir, '/a')[Symbol.dispose]();
   expect(readdirSync(dir)).toEqual([]);
+});
+
+test('a process of another PID namespace cannot be looked for: refused, saying how to go on', () => {
+  const dir = scratch.folder();
+  const file = staleLock(dir, (lock) => ({ ...lock, pid: DEAD, ns: 'pid:[1]' }));
+  expect(() => lockTree(dir, '/a')).toThrow(/another PID namespace.*if no ringfence runs there.*EBUSY/);
+  expect(() => lockTree(dir, '/a')).toThrow(file);
+  expect(existsSync(file)).toBe(true);
+  unlinkSync(file);
+  lockTree(dir, '/a')[Symbol.dispose]();
+  expect(JSON.stringify(readdirSync(dir))).toBe('[]');
+});
+
+test('of another PID namespace, but from before the last boot: taken over', () => {
+  const dir = scratch.folder();
+  staleLock(dir, (lock) => ({ ...lock, boot: 'before', ns: 'pid:[1]' }));
+  lockTree(dir, '/a')[Symbol.dispose]();
+  expect(readdirSync(dir)).toEqual([]);
+});
+
+test("what killed runs left beside the lock is swept away; what is another's stays", () => {
+  const dir = scratch.folder();
+  const file = staleLock(dir, (lock) => ({ ...lock, pid: DEAD }));
+  const dead = readFileSync(file, 'utf8');
+  const alive = JSON.stringify({ ...JSON.parse(dead), pid: process.pid, start: undefined });
+  writeFileSync(`${file}.${DEAD}.0123abcd`, dead);
+  writeFileSync(`${file}.${DEAD}.0123abce`, '');
+  writeFileSync(`${file}.89abcdef`, dead);
+  writeFileSync(`${file}.89abcdef.${DEAD}.0123abcd`, dead.slice(0, 9));
+  const kept = [
+    `${file}.${process.pid}.0123abcd`,
+    join(dir, 'lock-other.1.0123abcd'),
+    join(dir, 'hand-over-1.jsonl'),
+  ];
+  for (const name of kept) writeFileSync(name, alive);
+  lockTree(dir, '/a')[Symbol.dispose]();
+  expect(readdirSync(dir).sort()).toEqual(kept.map((name) => basename(name)).sort());
+});
+
+test('the folder is made with the lock; where it cannot be, the message names it', () => {
+  const dir = join(scratch.folder(), 'a', 'b');
+  lockTree(dir, '/a')[Symbol.dispose]();
+  expect(readdirSync(dir)).toEqual([]);
+  const file = join(dir, 'file');
+  writeFileSync(file, '');
+  expect(() => lockTree(join(file, 'c'), '/a')).toThrow(new RegExp(`${file}/c: .*ENOTDIR`));
 });
 
 test('a lock given back by one that no longer has it stays with its holder', () => {

@@ -26,13 +26,14 @@ export class Performer {
   }
 
   /**
-   * From now on devices go back. Where everything has to go stands in the journal already, so taking back a failed
-   * hand-over does not stop at a journal that cannot be kept any more.
+   * From now on devices go back. Where everything has to go stands in the journal already, so nothing more need be
+   * written to it. `evenUnjournalled`: not even that they go back.
    */
   turnBack(why: string, time: string, options: { evenUnjournalled: boolean }): void {
     this.#purpose = 'undo';
     this.#evenUnjournalled = options.evenUnjournalled;
     this.#announce(() => this.#journal.add({ record: 'undo', why, time }));
+    this.#evenUnjournalled = true;
   }
 
   /**

@@ -21,7 +21,7 @@ import { join, relative } from 'node:path';
 import { type Held, parseWrite, type Write } from '../advise/plan-steps.ts';
 import { fullAddress } from '../host/host-tree.ts';
 import { type ErrnoName, KernelError } from '../kernel/errors.ts';
-import { isVfioDriver } from '../machine/drivers.ts';
+import { isVfioDriver, managesDma } from '../machine/drivers.ts';
 import { asKernelError } from './live-tree.ts';
 import type { DeviceMemory, Memory } from './memory.ts';
 import { type HandoverTree, linkText, list, readAttribute, SysfsView } from './tree.ts';
@@ -33,8 +33,22 @@ const HEADER_TYPE = 0x0e;
 /** Drivers without an id table: they take what an override, or an id added at run time, gives them. */
 const TAKES_NOTHING_BY_ID = new Set(['vfio-pci', 'pci-stub', 'uio_pci_generic', 'xen-pciback', 'pciback']);
 
+export interface RehearsalOptions {
+  /**
+   * Every group with a member that vfio has counts as claimed by a program. A tree does not show which are; a kernel
+   * answers EBUSY there to drivers that do not manage their DMA.
+   */
+  vfioClaims?: boolean;
+}
+
 export class RehearsalTree extends SysfsView implements HandoverTree {
   readonly rehearsal = true;
+  readonly #vfioClaims: boolean;
+
+  constructor(root: string, { vfioClaims = false }: RehearsalOptions = {}) {
+    super(root);
+    this.#vfioClaims = vfioClaims;
+  }
 
   write(path: string, value: string): void {
     const text = value.split('\n', 1)[0]!;
@@ -119,6 +133,8 @@ export class RehearsalTree extends SysfsView implements HandoverTree {
     const matches = held.override ? held.override === driver : !TAKES_NOTHING_BY_ID.has(driver);
     if (!matches) throw refusal('ENODEV', device, `is not a device for driver ${driver}`);
     if (held.driver !== null) throw refusal('EBUSY', device, `is already bound to ${held.driver}`);
+    const owned = this.#claimed(device, driver);
+    if (owned !== undefined) throw refusal('EBUSY', device, owned);
     const problem = this.#probeProblem(device, driver);
     if (problem !== undefined) throw refusal('EINVAL', device, problem);
     this.#linkToDriver(device, driver);
@@ -130,7 +146,18 @@ export class RehearsalTree extends SysfsView implements HandoverTree {
    */
   #probe(device: string, held: Held): void {
     if (held.driver !== null || !held.override || !this.hasDriver(held.override)) return;
+    if (this.#claimed(device, held.override) !== undefined) return;
     if (this.#probeProblem(device, held.override) === undefined) this.#linkToDriver(device, held.override);
+  }
+
+  /** `iommu_device_use_default_domain` */
+  #claimed(device: string, driver: string): string | undefined {
+    if (!this.#vfioClaims || managesDma(driver) || isVfioDriver(driver)) return undefined;
+    const group = this.group(device);
+    const owner = group?.members.find(
+      (member) => member.device !== device && member.driver && isVfioDriver(member.driver),
+    );
+    return owner && `group ${group!.id} belongs to ${owner.driver} through ${owner.device}`;
   }
 
   /** Why the driver's own probe would fail, as far as that is known. */

@@ -6,43 +6,94 @@
 import type { Held } from '../advise/plan-steps.ts';
 import type { DriverState, ReturnedDevice } from '../advise/report.ts';
 import { KernelError } from '../kernel/errors.ts';
+import { isVfioDriver, managesDma } from '../machine/drivers.ts';
 import type { Origin } from './journal-records.ts';
 import type { Performer } from './perform.ts';
 import type { HandoverTree, Identity } from './tree.ts';
 
-/** Last come, first returned. What cannot be done for one device does not keep the others. */
+/** A device with its way back; `outcome` once there is one. */
+interface Journey {
+  device: string;
+  origin: Origin;
+  from?: Held;
+  outcome?: ReturnedDevice['outcome'];
+  problem?: string;
+}
+
+/**
+ * Last come, first returned, in two passes: every device is let go of before the first gets its driver back. The kernel
+ * refuses a driver of the host, or worse, while vfio has another member of the group. What cannot be done for one
+ * device does not keep the others, but for those of its group.
+ */
 export function returnDevices(
   tree: HandoverTree,
   performer: Performer,
   origins: ReadonlyMap<string, Origin>,
 ): ReturnedDevice[] {
-  return [...origins].reverse().map(([device, origin]) => returnDevice(tree, performer, device, origin));
+  const journeys = [...origins].reverse().map(([device, origin]) => setOut(tree, device, origin));
+  const travellers = journeys.filter(({ outcome }) => outcome === undefined);
+  for (const journey of travellers) attempt(tree, journey, () => letGo(performer, journey));
+  for (const journey of travellers) {
+    if (journey.outcome === undefined) {
+      attempt(tree, journey, () => {
+        requireFreeGroup(tree, journey, travellers);
+        goBack(tree, performer, journey);
+        journey.outcome = 'returned';
+      });
+    }
+  }
+  return journeys.map(({ device, origin, from, outcome, problem }) => ({
+    device,
+    to: state(origin),
+    ...(from !== undefined && { from: state(from) }),
+    outcome: outcome!,
+    ...(problem !== undefined && { problem }),
+  }));
 }
 
-function returnDevice(
-  tree: HandoverTree,
-  performer: Performer,
-  device: string,
-  origin: Origin,
-): ReturnedDevice {
-  const to = state(origin);
-  const now = tree.held(device);
-  if (now === undefined) return { device, to, outcome: 'gone' };
-  const from = state(now);
-  if (isOther(origin.identity, tree.identity(device))) return { device, to, from, outcome: 'another device' };
-  if (now.driver === origin.driver && sameOverride(now, origin)) {
-    return { device, to, from, outcome: 'was there' };
-  }
+function setOut(tree: HandoverTree, device: string, origin: Origin): Journey {
+  const from = tree.held(device);
+  if (from === undefined) return { device, origin, outcome: 'gone' };
+  if (isOther(origin.identity, tree.identity(device)))
+    return { device, origin, from, outcome: 'another device' };
+  const there = from.driver === origin.driver && sameOverride(from, origin);
+  return { device, origin, from, ...(there && { outcome: 'was there' }) };
+}
+
+function attempt(tree: HandoverTree, journey: Journey, work: () => void): void {
   try {
-    goBack(performer, device, now, origin);
-    return { device, to, from, outcome: 'returned' };
+    work();
   } catch (error) {
     if (!(error instanceof KernelError)) throw error;
-    return { device, to, from, outcome: 'failed', problem: problem(error, tree, origin) };
+    journey.outcome = 'failed';
+    journey.problem = problemOf(error, tree, journey.origin);
   }
 }
 
-function goBack(performer: Performer, device: string, now: Held, origin: Origin): void {
+function letGo(performer: Performer, { device, origin, from }: Journey): void {
+  const driver = from!.driver;
+  if (driver !== null && driver !== origin.driver) performer.perform({ kind: 'unbind', device, driver });
+}
+
+/** @throws KernelError EBUSY where another device on its way back is still with vfio */
+function requireFreeGroup(
+  tree: HandoverTree,
+  { device, origin }: Journey,
+  travellers: readonly Journey[],
+): void {
+  const { driver } = origin;
+  if (driver === null || managesDma(driver) || isVfioDriver(driver)) return;
+  for (const { device: member, driver: has } of tree.group(device)?.members ?? []) {
+    const stuck = travellers.some((other) => other.device === member && other.outcome === 'failed');
+    if (stuck && has && isVfioDriver(has)) {
+      throw new KernelError('EBUSY', device, `${member} of its group is still with ${has}`);
+    }
+  }
+}
+
+function goBack(tree: HandoverTree, performer: Performer, { device, origin }: Journey): void {
+  const now = tree.held(device);
+  if (now === undefined) throw new KernelError('ENODEV', device, 'is gone');
   const { driver } = origin;
   const known = origin.override !== undefined;
   const override = origin.override ?? null;
@@ -53,9 +104,6 @@ function goBack(performer: Performer, device: string, now: Held, origin: Origin)
     current = value;
   };
 
-  if (now.driver !== null && now.driver !== driver) {
-    performer.perform({ kind: 'unbind', device, driver: now.driver });
-  }
   if (driver !== null && now.driver !== driver) {
     // The override it had may be younger than its binding; then only an override for its driver lets that bind.
     const tries = override === null ? [null, driver] : [driver];
@@ -84,7 +132,7 @@ function bindBack(
   }
 }
 
-function problem(error: KernelError, tree: HandoverTree, { driver }: Origin): string {
+function problemOf(error: KernelError, tree: HandoverTree, { driver }: Origin): string {
   const unloaded = driver !== null && !tree.hasDriver(driver);
   return unloaded ? `${driver} is not loaded any more; run: modprobe ${driver}` : error.message;
 }

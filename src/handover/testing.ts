@@ -16,7 +16,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { checkPlan } from '../advise/plan-file.ts';
-import { stepsTo } from '../advise/plan-steps.ts';
+import { stepsOf } from '../advise/plan-steps.ts';
 import type { PlanReport } from '../advise/report.ts';
 import { Bus } from '../device/bus.ts';
 import { DeviceCore } from '../device/core.ts';
@@ -107,7 +107,7 @@ export function planOf(tree: HandoverTree, devices: readonly string[], driver = 
       source: 'kernel',
       groups: [...new Map(groups.map((group) => [group.id, group])).values()],
       commands: [],
-      steps: taken.flatMap(({ address, before }) => stepsTo(address, before, driver)),
+      steps: stepsOf(taken, driver),
       left: [],
       questions: [],
       refusals: [],

@@ -19,6 +19,7 @@ export const cdi: Exporter = {
   name: 'cdi',
   summary: 'Container Device Interface spec (JSON)',
   scope: 'devices',
+  groups: 'numbers',
   styles: ['legacy', 'iommufd'],
   write(input) {
     const problems = input.groups.flatMap((group) => problemsOf(group, input));

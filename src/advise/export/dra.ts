@@ -17,6 +17,7 @@ export const dra: Exporter = {
   name: 'dra',
   summary: 'ResourceSlice objects for Kubernetes',
   scope: 'devices',
+  groups: 'numbers',
   styles: ['legacy', 'iommufd'],
   needsNode: 'name',
   write(input) {

@@ -3,6 +3,7 @@
 import { InputError } from '../../kernel/errors.ts';
 import type { Machine } from '../../machine/machine.ts';
 import type { Describer } from '../describe.ts';
+import { iommuState } from '../iommu-state.ts';
 import { type ExportReport, REPORT_VERSION } from '../report.ts';
 import type { Exporter, ExportInput, ExportOptions, Problem, Written } from './exporter.ts';
 import { formedGroups } from './groups.ts';
@@ -38,13 +39,17 @@ export function exportReport(
       ...common,
       devices: [],
       groups: [],
+      source: formed.source,
       ...(names.length > 0 && { names: new Set(wanted) }),
     };
     return report(describer, exporter, options, [], exporter.write(input), [], []);
   }
   if (names.length === 0) throw new InputError('export', `--format ${exporter.name} expects DEVICE…`);
-  const { devices, groups, notes, problems } = select(describer, machine, names, call.only === true);
-  const written = problems.length > 0 ? { text: '' } : exporter.write({ ...common, devices, groups });
+  const missing = missingGroups(describer, exporter);
+  if (missing !== undefined) return report(describer, exporter, options, [], { text: '' }, [], [missing]);
+  const selected = select(describer, machine, names, call.only === true);
+  const { devices, groups, source, notes, problems } = selected;
+  const written = problems.length > 0 ? { text: '' } : exporter.write({ ...common, devices, groups, source });
   return report(
     describer,
     exporter,
@@ -54,6 +59,19 @@ export function exportReport(
     notes,
     problems,
   );
+}
+
+/** Why nothing can be written for any device, as far as the machine's groups say so. */
+function missingGroups({ snapshot }: Describer, { name, groups }: Exporter): Problem | undefined {
+  const { state, missing } = iommuState(snapshot);
+  const why = missing.map(({ detail, remedy }) => `${detail} (${remedy})`).join('; ');
+  if (state === 'off' && groups !== 'nothing') {
+    return { verdict: 'no', what: `no-iommu: no IOMMU is in use, so nothing can be handed over: ${why}` };
+  }
+  if (state === 'unknown' && groups === 'numbers') {
+    return { verdict: 'cannot tell', what: `${name} goes by the kernel's numbers of groups, and ${why}` };
+  }
+  return undefined;
 }
 
 function report(

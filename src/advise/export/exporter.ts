@@ -4,6 +4,7 @@ import type { PciFacts } from '../../host/snapshot.ts';
 import type { Machine } from '../../machine/machine.ts';
 import type { Describer } from '../describe.ts';
 import type { DeviceLine } from '../report.ts';
+import type { FormedGroups } from './groups.ts';
 
 /** How the consumer reaches the devices: group and container, or iommufd and a node per device. */
 export type Style = 'legacy' | 'iommufd';
@@ -46,6 +47,8 @@ export interface ExportInput extends ExportOptions {
   devices: ExportDevice[];
   /** In the order of their first device. */
   groups: ExportGroup[];
+  /** `predicted`: it is not known which groups the kernel formed, nor their numbers; these are those of the rules. */
+  source: FormedGroups['source'];
   /** For formats of the whole machine: names to restrict it to, with their groups; absent: everything. */
   names?: ReadonlySet<string>;
 }
@@ -73,5 +76,10 @@ export interface Exporter {
   styles: 'either' | readonly Style[];
   /** Asks for `--node`: a DNS name, or one without dots. */
   needsNode?: 'name' | 'label';
+  /**
+   * What of the kernel's groups the text rests on, in formats of devices. `numbers`: it has their numbers in it.
+   * `presence`: its devices can be handed over. `nothing`: it is right without an IOMMU too.
+   */
+  groups?: 'numbers' | 'presence' | 'nothing';
   write(input: ExportInput): Written;
 }

@@ -13,6 +13,7 @@ export const kubevirt: Exporter = {
   name: 'kubevirt',
   summary: 'permittedHostDevices of KubeVirt',
   scope: 'devices',
+  groups: 'presence',
   styles: ['legacy', 'iommufd'],
   write(input) {
     const { devices, domain, style } = input;

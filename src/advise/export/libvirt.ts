@@ -12,6 +12,7 @@ export const libvirt: Exporter = {
   name: 'libvirt',
   summary: 'hostdev elements of a libvirt domain',
   scope: 'devices',
+  groups: 'presence',
   styles: ['legacy', 'iommufd'],
   write(input) {
     return {
@@ -21,12 +22,13 @@ export const libvirt: Exporter = {
   },
 };
 
-function hostdev(device: ExportDevice, { managed, style }: ExportInput): string {
+function hostdev(device: ExportDevice, { managed, source, style }: ExportInput): string {
   const { domain, bus, devfn } = parseAddress(device.address)!;
   const hex = (value: number, digits: number): string => `0x${value.toString(16).padStart(digits, '0')}`;
   const iommufd = style === 'iommufd' ? " iommufd='yes'" : '';
+  const group = source === 'kernel' ? `, IOMMU group ${device.group.id}` : '';
   return `\
-<!-- ${xmlComment(`${device.address} ${device.title}, IOMMU group ${device.group.id}`)} -->
+<!-- ${xmlComment(`${device.address} ${device.title}${group}`)} -->
 <hostdev mode='subsystem' type='pci' managed='${managed ? 'yes' : 'no'}'>
   <driver name='vfio'${iommufd}/>
   <source>

@@ -11,6 +11,7 @@ export const modprobe: Exporter = {
   name: 'modprobe',
   summary: 'modprobe.d file that binds vfio-pci at boot',
   scope: 'devices',
+  groups: 'nothing',
   styles: 'either',
   write(input) {
     const { devices } = input;

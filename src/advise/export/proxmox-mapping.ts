@@ -13,6 +13,7 @@ export const proxmoxMapping: Exporter = {
   name: 'proxmox-mapping',
   summary: 'resource mappings of a Proxmox VE node (mapping/pci.cfg)',
   scope: 'devices',
+  groups: 'numbers',
   styles: ['legacy'],
   needsNode: 'label',
   write(input) {

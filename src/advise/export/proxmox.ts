@@ -15,6 +15,7 @@ export const proxmox: Exporter = {
   name: 'proxmox',
   summary: 'hostpci lines of a Proxmox VE guest',
   scope: 'devices',
+  groups: 'presence',
   styles: ['legacy'],
   write(input) {
     const slots = slotsOf(input);

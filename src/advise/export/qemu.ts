@@ -10,6 +10,7 @@ export const qemu: Exporter = {
   name: 'qemu',
   summary: 'arguments of QEMU',
   scope: 'devices',
+  groups: 'presence',
   styles: ['legacy', 'iommufd'],
   write({ devices, style }) {
     const iommufd = style === 'iommufd';

@@ -14,9 +14,13 @@ import { deviceTitle } from './title.ts';
 export interface Selection {
   devices: ExportDevice[];
   groups: ExportGroup[];
+  source: FormedGroups['source'];
   notes: string[];
   problems: Problem[];
 }
+
+const PREDICTED =
+  'which groups the kernel formed is not known; these are the devices that the rules keep together';
 
 /**
  * @param names devices of the machine, by address or name
@@ -29,7 +33,7 @@ export function select(
   only: boolean,
 ): Selection {
   const formed = formedGroups(describer, machine);
-  const selection: Selection = { devices: [], groups: [], notes: [], problems: [] };
+  const selection: Selection = { devices: [], groups: [], source: formed.source, notes: [], problems: [] };
   const wanted = new Map<number, Set<string>>();
   for (const name of names) {
     const problem = refusal(describer, machine, formed, name);
@@ -50,10 +54,8 @@ export function select(
   const notes = [
     addedWords(selection, names),
     ...selection.devices.map(({ address, inUse }) => inUse && `the host uses ${address}: ${inUse}`),
-    ...selection.groups.map((group) => leftWords(describer, group)),
-    formed.source === 'predicted' && selection.groups.length > 0
-      ? 'the kernel formed no groups here; these are the groups that the rules form, and numbers may differ'
-      : undefined,
+    ...selection.groups.map((group) => leftWords(describer, group, formed.source)),
+    formed.source === 'predicted' && selection.groups.length > 0 ? PREDICTED : undefined,
   ];
   selection.notes = notes.flatMap((note) => note ?? []).map(oneLine);
   return selection;
@@ -117,7 +119,11 @@ function addedWords({ devices }: Selection, names: readonly string[]): string | 
 }
 
 /** Members that stay behind and keep the group from being handed over. */
-function leftWords(describer: Describer, { id, members, devices }: ExportGroup): string | undefined {
+function leftWords(
+  describer: Describer,
+  { id, members, devices }: ExportGroup,
+  source: FormedGroups['source'],
+): string | undefined {
   const exported = new Set(devices.map(({ address }) => address));
   const busy = members.flatMap((member) => {
     const { driver } = describer.line(member);
@@ -127,7 +133,7 @@ function leftWords(describer: Describer, { id, members, devices }: ExportGroup):
   });
   return busy.length === 0
     ? undefined
-    : `group ${id} cannot be handed over while drivers of the host hold other members: ${busy.join(', ')}`;
+    : `${source === 'kernel' ? `group ${id}` : `the group of ${devices[0]!.address}`} cannot be handed over while drivers of the host hold other members: ${busy.join(', ')}`;
 }
 
 function sortByFirst(selection: Selection): void {

@@ -3,6 +3,8 @@
 import { checkReport } from '../../advise/check.ts';
 import { refusalsOf } from '../../advise/plan.ts';
 import { readPlan } from '../../advise/plan-file.ts';
+import { hostDriverRefusals } from '../../advise/plan-host-driver.ts';
+import { groupSource, groupsOf } from '../../advise/plan-members.ts';
 import { type CheckPolicy, FINDING_CODES } from '../../advise/policy.ts';
 import { type ApplyReport, type PlanReport, REPORT_VERSION } from '../../advise/report.ts';
 import { differences } from '../../handover/differences.ts';
@@ -14,7 +16,7 @@ import { openTree } from '../../handover/open-tree.ts';
 import { stateDirectory } from '../../handover/state-directory.ts';
 import type { HandoverTree } from '../../handover/tree.ts';
 import { readInputFile, readStandardInput } from '../../host/input.ts';
-import { InputError } from '../../kernel/errors.ts';
+import { InputError, KernelError } from '../../kernel/errors.ts';
 import { boot } from '../../machine/boot.ts';
 import { managesDma } from '../../machine/drivers.ts';
 import type { Call } from '../args.ts';
@@ -31,8 +33,10 @@ export async function run({ operands, flags, context }: Call): Promise<number> {
   const tree = openTree(context.host);
   const directory = stateDirectory(context.env, process.getuid?.());
   const journals = new Journals(new DirectoryDisk(directory));
-  using _ = lockTree(directory, tree.root);
-  const outcome = await carryOut(context, new Handover(tree, journals), tree, plan, policy, overridden);
+  const handover = new Handover(tree, journals);
+  const outcome = await lockedOutcome(context, directory, tree, () =>
+    carryOut(context, handover, tree, plan, policy, overridden),
+  );
   const report: ApplyReport = {
     report: 'apply',
     version: REPORT_VERSION,
@@ -46,6 +50,24 @@ export async function run({ operands, flags, context }: Call): Promise<number> {
   };
   context.print(report, applyText);
   return EXITS[report.result];
+}
+
+/** With `--json`, a lock that cannot be had is an outcome too: nothing was written. */
+async function lockedOutcome(
+  context: Context,
+  directory: string,
+  tree: HandoverTree,
+  work: () => Promise<Outcome>,
+): Promise<Outcome> {
+  let lock: Disposable;
+  try {
+    lock = lockTree(directory, tree.root);
+  } catch (error) {
+    if (!context.json || !(error instanceof KernelError)) throw error;
+    return { result: 'rolled back', problem: error.message };
+  }
+  using _ = lock;
+  return await work();
 }
 
 const EXITS: Record<ApplyReport['result'], number> = {
@@ -100,10 +122,13 @@ async function refusalsNow(
   plan: PlanReport,
   policy: CheckPolicy,
 ): Promise<PlanReport['refusals']> {
-  if (!managesDma(plan.driver)) return [];
   const snapshot = await context.snapshot();
+  const describer = context.describer(snapshot);
+  const machine = boot(snapshot);
   const names = plan.devices.map(({ address }) => address);
-  return refusalsOf(checkReport(context.describer(snapshot), boot(snapshot), names, policy).findings);
+  if (managesDma(plan.driver)) return refusalsOf(checkReport(describer, machine, names, policy).findings);
+  const groups = groupsOf(describer, machine, names);
+  return hostDriverRefusals(groups, groupSource(describer), names, plan.driver);
 }
 
 function readPlanFile(file: string): PlanReport {

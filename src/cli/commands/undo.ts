@@ -1,5 +1,6 @@
 /** `ringfence undo` */
 
+import { existsSync } from 'node:fs';
 import { type HandoverList, REPORT_VERSION, type UndoReport } from '../../advise/report.ts';
 import { Handover } from '../../handover/handover.ts';
 import { Journals } from '../../handover/journal.ts';
@@ -9,7 +10,7 @@ import { lockTree } from '../../handover/lock.ts';
 import { openTree } from '../../handover/open-tree.ts';
 import { stateDirectory } from '../../handover/state-directory.ts';
 import type { HandoverTree } from '../../handover/tree.ts';
-import { InputError } from '../../kernel/errors.ts';
+import { InputError, KernelError } from '../../kernel/errors.ts';
 import type { Call } from '../args.ts';
 import { type Context, EXIT } from '../context.ts';
 import { handoverListText, undoText } from '../handover-text.ts';
@@ -22,8 +23,10 @@ export async function run({ operands, flags, context }: Call): Promise<number> {
   if (flags.on('list')) return printList(context, journals);
   const id = idOf(operands[0], journals);
   const tree = openTree(context.host);
-  using _ = lockTree(directory, tree.root);
-  const outcome = takeBack(new Handover(tree, journals), journals, tree, id, flags.on('forget'));
+  const handover = new Handover(tree, journals);
+  const outcome = lockedOutcome(context, directory, tree, !existsSync(directory), () =>
+    takeBack(handover, journals, tree, id, flags.on('forget')),
+  );
   const report: UndoReport = {
     report: 'undo',
     version: REPORT_VERSION,
@@ -36,6 +39,26 @@ export async function run({ operands, flags, context }: Call): Promise<number> {
   };
   context.print(report, undoText);
   return report.result === 'not undone' ? EXIT.failed : EXIT.yes;
+}
+
+/** Where no hand-over ever was nothing is made, not even the lock. With `--json`, a lock that cannot be had is an outcome too. */
+function lockedOutcome(
+  context: Context,
+  directory: string,
+  tree: HandoverTree,
+  nothing: boolean,
+  work: () => Outcome,
+): Outcome {
+  if (nothing) return work();
+  let lock: Disposable;
+  try {
+    lock = lockTree(directory, tree.root);
+  } catch (error) {
+    if (!context.json || !(error instanceof KernelError)) throw error;
+    return { result: 'not undone', why: error.message };
+  }
+  using _ = lock;
+  return work();
 }
 
 function printList(context: Context, journals: Journals): number {
@@ -84,7 +107,7 @@ function takeBack(
   if (later !== undefined) {
     throw new InputError(
       `'${recorded.id}'`,
-      `hand-over ${later.id} came after it and has the same devices; undo that first`,
+      `hand-over ${later.id} came after it and has the same devices, or others of their groups; undo that first`,
     );
   }
   return { ...undone(handover, recorded) };
