@@ -97,7 +97,7 @@ describe('for scripts', () => {
       out: '0000:01:00.0 no member-in-use:0000:01:00.1(e1000e)\n',
     });
     expect((await check('01:00', '00:02.0', '--compact', '--host', file)).out).toBe(
-      '0000:01:00.0 yes\n0000:01:00.1 yes\n0000:00:02.0 no bridge\n',
+      '0000:01:00.0 yes\n0000:01:00.1 cannot-tell usage-unread?\n0000:00:02.0 no bridge\n',
     );
   });
 
