@@ -32,7 +32,7 @@ export function manPage(commands: readonly Command[], version: string): string {
     '.SH SYNOPSIS\n.B ringfence\n[\\fICOMMAND\\fR] [\\fIOPTIONS\\fR]\n',
     '.SH DESCRIPTION\n',
     'Ringfence reads the PCI devices of a machine, forms IOMMU groups by the rules of the Linux kernel, compares them ',
-    'with those the kernel formed, and gives the reason for every one. It changes nothing.\n',
+    'with those the kernel formed, and gives the reason for every one. Nothing is touched unless a plan is applied.\n',
     '.SH COMMANDS\n',
     ...commands.map(command),
     '.SH COMMON OPTIONS\n',
