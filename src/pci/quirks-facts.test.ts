@@ -80,7 +80,7 @@ function factRows(): string[] {
   return rows;
 }
 
-describe.skipIf(text === undefined)('grouping.md 7 (needs /work/shared/facts)', () => {
+describe.skipIf(text === undefined)('grouping.md 7 (needs ../shared/facts)', () => {
   test('132 rows, the same in data and facts', () => {
     const data = ACS_QUIRKS.flatMap(({ kind, vendor, devices }) =>
       (devices === 'any' ? ['any'] : devices.map(hex)).map((device) => `${kind} ${hex(vendor)}:${device}`),
@@ -122,7 +122,7 @@ describe.skipIf(text === undefined)('grouping.md 7 (needs /work/shared/facts)', 
   });
 });
 
-describe.skipIf(text === undefined)('grouping.md 6 (needs /work/shared/facts)', () => {
+describe.skipIf(text === undefined)('grouping.md 6 (needs ../shared/facts)', () => {
   const rows = () => new Map(table(section(6), 'Quirk').map(([name = '', cell = '']) => [name, cell]));
   const rowOf = (start: string) => [...rows()].find(([name]) => name.startsWith(start))![1];
 
