@@ -3,12 +3,14 @@
  * is tried on the model or checked against the facts; the first that holds is named.
  */
 
-import { type BootOptions, boot } from '../machine/boot.ts';
+import { boot } from '../machine/boot.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { Describer } from './describe.ts';
-import { comparePartitions, kernelPartition, modelPartition, type RawDifference } from './partition.ts';
+import type { Hypotheses } from './hypotheses.ts';
+import type { RawDifference } from './partition.ts';
 import type { Difference } from './report.ts';
 import { shortener } from './shorten.ts';
+import { domainOf } from './trial.ts';
 
 export type Cause = Pick<Difference, 'cause' | 'explanation' | 'certain'>;
 
@@ -19,11 +21,11 @@ export function likelyCause(
   describer: Describer,
   rules: Machine,
   difference: RawDifference,
-  options: BootOptions,
+  hypotheses: Hypotheses,
 ): Cause {
   const members = new Set([...difference.kernel, ...difference.rules].flatMap((group) => group.devices));
-  const claimed = (): Cause | undefined => override(describer, difference, members, options);
-  const plugged = (): Cause | undefined => hotPlug(describer, rules, difference, options);
+  const claimed = (): Cause | undefined => override(describer, difference, members, hypotheses);
+  const plugged = (): Cause | undefined => hotPlug(describer, rules, difference, hypotheses);
   // Both split functions of one device: a command line without the override speaks for the other.
   const cmdline = describer.snapshot.kernel.cmdline;
   const plain = cmdline !== undefined && !OVERRIDE_WORD.test(cmdline);
@@ -31,7 +33,7 @@ export function likelyCause(
     unreadable(describer, rules, members) ??
     (plain ? (plugged() ?? claimed()) : (claimed() ?? plugged())) ??
     lateIommu(describer, difference) ??
-    otherPolicy(describer, difference, members, options) ??
+    otherPolicy(rules, difference, members, hypotheses) ??
     leftOut(describer, difference) ??
     patched(difference)
   );
@@ -52,12 +54,12 @@ function override(
   describer: Describer,
   difference: RawDifference,
   members: ReadonlySet<string>,
-  options: BootOptions,
+  hypotheses: Hypotheses,
 ): Cause | undefined {
   if (difference.kind !== 'kernel splits' && difference.kind !== 'mixed') return undefined;
   const { snapshot } = describer;
   const recorded = OVERRIDE_WORD.exec(snapshot.kernel.cmdline ?? '')?.[1];
-  if (recorded !== undefined && explains(describer, members, options)) {
+  if (recorded !== undefined && hypotheses.explains(members, {})) {
     return {
       cause: 'ACS override',
       explanation: `pcie_acs_override=${recorded} on the command line makes a patched kernel take these for isolated. The hardware does not isolate them: what one does, the other can reach.`,
@@ -66,8 +68,7 @@ function override(
   }
   if (recorded !== undefined) return undefined;
   for (const words of OVERRIDES) {
-    if (!explains(describer, members, { ...options, extraCommandLine: `pcie_acs_override=${words}` }))
-      continue;
+    if (!hypotheses.explains(members, { extraCommandLine: `pcie_acs_override=${words}` })) continue;
     const known = snapshot.kernel.cmdline !== undefined;
     return {
       cause: 'ACS override',
@@ -100,7 +101,7 @@ function hotPlug(
   describer: Describer,
   rules: Machine,
   difference: RawDifference,
-  options: BootOptions,
+  hypotheses: Hypotheses,
 ): Cause | undefined {
   if (difference.kind !== 'kernel splits') return undefined;
   const members = new Set(difference.rules.flatMap((group) => group.devices));
@@ -111,16 +112,19 @@ function hotPlug(
       slots.add(name.slice(0, -1));
   }
   for (const slot of slots) {
-    const replayed = boot(describer.snapshot, { ...options, withoutOverride: true });
-    const functions = replayed.pci.devices.filter(
-      (device) => device.name.startsWith(slot) && !device.isVirtual,
-    );
+    const functions = rules.pci.devices.filter((device) => device.name.startsWith(slot) && !device.isVirtual);
     // What is below a function would have to come again as well; a port that was replaced is another story.
     if (functions.some((device) => (device.subordinate?.devices.length ?? 0) > 0)) continue;
+    // Coming one by one can only separate the functions of the slot from each other.
+    if (!hypotheses.separated(functions.map((device) => device.name))) continue;
+    const replayed = boot(domainOf(describer.snapshot, slot), {
+      ...hypotheses.options,
+      withoutOverride: true,
+    });
     const facts = functions.flatMap((device) => describer.facts(device.name) ?? []);
     for (const device of functions) replayed.unplug(device.name);
     replayed.plug(...facts);
-    if (!agree(describer, replayed, members)) continue;
+    if (!hypotheses.agrees(members, replayed)) continue;
     return {
       cause: 'hot-plugged after boot',
       explanation: `The functions of ${shortener(describer.snapshot)(slot.slice(0, -1))} share when they are there at boot, but are grouped one by one when they appear later (a rescan, a dock). Groups are not formed again until the next boot.`,
@@ -131,14 +135,13 @@ function hotPlug(
 }
 
 function otherPolicy(
-  describer: Describer,
+  rules: Machine,
   difference: RawDifference,
   members: ReadonlySet<string>,
-  options: BootOptions,
+  hypotheses: Hypotheses,
 ): Cause | undefined {
   for (const policy of ['acs-2025', 'vtd-2012', 'amd-2012']) {
-    if (policy === (options.policy ?? 'linux-6.12')) continue;
-    if (!explains(describer, members, { ...options, policy })) continue;
+    if (policy === rules.policy || !hypotheses.explains(members, { policy })) continue;
     return {
       cause: "another kernel's rules",
       explanation: `These groups follow the rules of policy ${policy}: ${difference.kind === 'kernel splits' ? 'a kernel with that series applied, or an old one' : 'a patched or an old kernel'}.`,
@@ -198,18 +201,4 @@ function patched(difference: RawDifference): Cause {
         : 'No rule known here gives these groups: a patched kernel, or a quirk newer than these rules.',
     certain: true,
   };
-}
-
-/** Whether a machine booted with `options` has no difference from the kernel among `members`. */
-function explains(describer: Describer, members: ReadonlySet<string>, options: BootOptions): boolean {
-  return agree(describer, boot(describer.snapshot, options), members);
-}
-
-function agree(describer: Describer, machine: Machine, members: ReadonlySet<string>): boolean {
-  const kernel = only(kernelPartition(describer.snapshot), members);
-  return comparePartitions(kernel, only(modelPartition(machine), members), [...members]).length === 0;
-}
-
-function only(partition: ReadonlyMap<string, number>, names: ReadonlySet<string>): Map<string, number> {
-  return new Map([...partition].filter(([name]) => names.has(name)));
 }

@@ -38,7 +38,7 @@ function sizeIn(snapshot: Snapshot, { options }: Machine, name: string, changed:
  * Groups do not reach across PCI domains, so a large machine need not be booted whole to try one device. Domains
  * above ffff are behind a VMD, which makes their DMA and is in another.
  */
-function domainOf(snapshot: Snapshot, name: string): Snapshot {
+export function domainOf(snapshot: Snapshot, name: string): Snapshot {
   if (snapshot.devices.some((facts) => facts.address.indexOf(':') > 4)) return snapshot;
   const domain = name.slice(0, name.indexOf(':') + 1);
   return { ...snapshot, devices: snapshot.devices.filter((facts) => facts.address.startsWith(domain)) };

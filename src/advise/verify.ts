@@ -6,6 +6,7 @@ import { boot } from '../machine/boot.ts';
 import type { Machine } from '../machine/machine.ts';
 import { likelyCause } from './causes.ts';
 import type { Describer } from './describe.ts';
+import { Hypotheses } from './hypotheses.ts';
 import { comparePartitions, kernelPartition, modelPartition } from './partition.ts';
 import { REPORT_VERSION, type VerifyReport } from './report.ts';
 import { shortener } from './shorten.ts';
@@ -14,12 +15,13 @@ export function verifyReport(describer: Describer, options: BootOptions): Verify
   const { snapshot } = describer;
   // The rules are mainline's: an override on the command line is a claim to be named, not a rule to follow.
   const rules = boot(snapshot, { ...options, withoutOverride: true });
+  const hypotheses = new Hypotheses(snapshot, options);
   const head: Pick<VerifyReport, 'report' | 'version' | 'host' | 'policy' | 'claims' | 'notes'> = {
     report: 'verify',
     version: REPORT_VERSION,
     host: describer.host(),
     policy: rules.policy,
-    claims: claims(snapshot, rules, options),
+    claims: claims(snapshot, rules, hypotheses),
     notes: [...(snapshot.notes ?? []), ...rules.notes],
   };
   if (snapshot.groups === undefined || snapshot.groups.length === 0) {
@@ -41,7 +43,7 @@ export function verifyReport(describer: Describer, options: BootOptions): Verify
   const model = modelPartition(rules);
   const differences = comparePartitions(kernel, model, allNames(snapshot)).map((difference) => ({
     ...difference,
-    ...likelyCause(describer, rules, difference, options),
+    ...likelyCause(describer, rules, difference, hypotheses),
   }));
   // What could not be read counts as not isolating, so equal groups claim nothing that was not seen.
   const sure = differences.some((difference) => difference.certain);
@@ -55,13 +57,12 @@ function allNames(snapshot: Snapshot): string[] {
 }
 
 /** What holds only because the command line says so. */
-function claims(snapshot: Snapshot, rules: Machine, options: BootOptions): string[] {
+function claims(snapshot: Snapshot, rules: Machine, hypotheses: Hypotheses): string[] {
   const cmdline = snapshot.kernel.cmdline ?? '';
   const words = cmdline.split(/\s+/).filter((word) => word.startsWith('pcie_acs_override='));
   if (words.length === 0) return [];
   const shorten = shortener(snapshot);
-  const claimed = boot(snapshot, options);
-  const pieces = comparePartitions(modelPartition(claimed), modelPartition(rules), []);
+  const pieces = comparePartitions(hypotheses.partition({}), modelPartition(rules), []);
   const split = pieces.map((piece) =>
     piece.rules.map((group) => group.devices.map(shorten).join(' ')).join(' | '),
   );
