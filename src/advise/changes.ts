@@ -7,12 +7,11 @@ import type { Machine } from '../machine/machine.ts';
 import type { AcsVerdict } from '../pci/acs.ts';
 import { acsBitNames } from '../pci/acs-bits.ts';
 import { PcieType } from '../pci/facts.ts';
+import { Vendor } from '../pci/numbers.ts';
 import type { Shorten } from './reason-words.ts';
 import type { Change } from './report.ts';
 import { shortener } from './shorten.ts';
 import { sizeBehind, sizeWithLine, sizeWithWords } from './trial.ts';
-
-const AMD = 0x1022;
 
 /** Bits that Linux asks of a port (REQ_ACS_FLAGS), and their places in a `config_acs` flags string. */
 const REQUIRED = 0x1d;
@@ -118,7 +117,7 @@ function switchOn(at: Case): Change | undefined {
 function lookInFirmware({ machine, blockers, shorten }: Case): Change | undefined {
   const ports = blockers.filter(({ device, because }) => {
     const port = machine.pci.find(device);
-    return because === 'no-capability' && port?.vendor === AMD && port.pcieType === PcieType.RootPort;
+    return because === 'no-capability' && port?.vendor === Vendor.Amd && port.pcieType === PcieType.RootPort;
   });
   if (ports.length === 0) return undefined;
   const names = ports.map((verdict) => shorten(verdict.device)).join(', ');

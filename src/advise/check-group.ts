@@ -1,5 +1,6 @@
 /** The groups of the devices asked for: who else is in them, what firmware reserves, and whether they are real. */
 
+import { hasGroups } from '../host/formed.ts';
 import type { Snapshot } from '../host/snapshot.ts';
 import { boot } from '../machine/boot.ts';
 import { isVfioDriver } from '../machine/drivers.ts';
@@ -43,7 +44,7 @@ export class GroupCheck {
     this.#machine = machine;
     this.#findings = findings;
     const { snapshot } = describer;
-    this.#formed = (snapshot.groups?.length ?? 0) > 0;
+    this.#formed = hasGroups(snapshot);
     this.#differences = this.#formed ? verifyReport(describer, machine.options).differences : [];
     this.#rules = new SharingRules(snapshot.kernel.release);
     this.#short = shortener(snapshot);

@@ -1,19 +1,16 @@
 /** Whether an IOMMU translates on this machine, and what is missing where none does. */
 
+import { hasGroups } from '../host/formed.ts';
 import type { Snapshot } from '../host/snapshot.ts';
 import { parseCommandLine } from '../pci/command-line.ts';
+import { ClassCode, hasClass, Vendor } from '../pci/numbers.ts';
 import type { IommuState } from './report.ts';
 
 type Maker = 'intel' | 'amd' | 'arm' | 'unknown';
 
-const AMD = 0x1022;
-const INTEL = 0x8086;
-const HOST_BRIDGE = 0x0600;
-const IOMMU_CLASS = 0x0806;
-
 /** The state of the IOMMU on the recorded machine, with what to mend first. */
 export function iommuState(snapshot: Snapshot): IommuState {
-  if ((snapshot.groups?.length ?? 0) > 0) return { state: 'on', missing: [] };
+  if (hasGroups(snapshot)) return { state: 'on', missing: [] };
   if (snapshot.groups === undefined) {
     return {
       state: 'unknown',
@@ -91,13 +88,13 @@ function makerOf(snapshot: Snapshot): Maker {
   if ('DMAR' in snapshot.acpi) return 'intel';
   if ('IVRS' in snapshot.acpi) return 'amd';
   for (const device of snapshot.devices) {
-    if (device.class === undefined || device.class >> 8 !== HOST_BRIDGE) continue;
-    if (device.vendor === INTEL) return 'intel';
-    if (device.vendor === AMD) return 'amd';
+    if (!hasClass(device.class, ClassCode.HostBridge)) continue;
+    if (device.vendor === Vendor.Intel) return 'intel';
+    if (device.vendor === Vendor.Amd) return 'amd';
   }
   return 'unknown';
 }
 
 function hasIommuFunction(snapshot: Snapshot): boolean {
-  return snapshot.devices.some((device) => device.class !== undefined && device.class >> 8 === IOMMU_CLASS);
+  return snapshot.devices.some((device) => hasClass(device.class, ClassCode.Iommu));
 }

@@ -1,5 +1,6 @@
 /** Who goes along when a device is handed over: the members of its group, and what becomes of each. */
 
+import { hasGroups } from '../host/formed.ts';
 import { managesDma } from '../machine/drivers.ts';
 import type { Machine } from '../machine/machine.ts';
 import { isBridge } from './check-functions.ts';
@@ -14,7 +15,7 @@ export type Fate =
 
 /** Whether the groups of plans are those that the kernel formed. */
 export function groupSource({ snapshot }: Describer): PlanReport['source'] {
-  return (snapshot.groups?.length ?? 0) > 0 ? 'kernel' : 'predicted';
+  return hasGroups(snapshot) ? 'kernel' : 'predicted';
 }
 
 /** The groups of some devices: as the kernel formed them where it did, else as the rules would. */

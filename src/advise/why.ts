@@ -1,5 +1,6 @@
 /** Why a device is in its group, and why two devices share one or do not. */
 
+import { hasGroups } from '../host/formed.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { PciDevice } from '../pci/device.ts';
 import { acsBecause } from './acs-words.ts';
@@ -15,7 +16,7 @@ export function whyReport(describer: Describer, machine: Machine, names: string[
     report: 'why',
     version: REPORT_VERSION,
     host: describer.host(),
-    source: (describer.snapshot.groups?.length ?? 0) === 0 ? 'predicted' : 'kernel',
+    source: hasGroups(describer.snapshot) ? 'kernel' : 'predicted',
     policy: machine.policy,
     devices: names.map((name) => whyDevice(describer, machine, name, second === undefined)),
     ...(second !== undefined && { pair: whyPair(describer, machine, first, second) }),
@@ -30,10 +31,9 @@ function whyDevice(describer: Describer, machine: Machine, name: string, alone: 
   const group = machine.groupOf(name);
   const formed = snapshot.groups?.find((other) => other.devices.includes(name));
   const noGroup = group === undefined ? machine.noGroupReason(name) : undefined;
-  const noneFormed = snapshot.groups === undefined || snapshot.groups.length === 0;
   return {
     device: describer.line(name),
-    ...(!noneFormed && {
+    ...(hasGroups(snapshot) && {
       kernelGroup: formed === undefined ? null : { id: formed.id, members: sortNames(formed.devices) },
     }),
     group: group === undefined ? null : { id: group.id, members: sortNames(group.devices) },

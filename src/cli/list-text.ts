@@ -61,42 +61,27 @@ const DEFAULT = 'group,address,ids,driver,name';
  */
 export function listText(report: ListReport, out: Output, columns = DEFAULT): string {
   const chosen = columns.split(',').map((name) => column(name.trim().toLowerCase()));
-  const parts: string[] = [];
-  const rows: Cell[][] = [];
   const domainless = [...report.groups.flatMap((group) => group.devices), ...report.ungrouped].every(
     (device) => device.bus !== 'pci' || device.address.startsWith('0000:'),
   );
-  const short = (device: DeviceLine): DeviceLine =>
-    domainless && device.bus === 'pci' ? { ...device, address: device.address.slice(5) } : device;
-
-  for (const group of report.groups) {
-    for (const device of group.devices) rows.push(chosen.map((c) => c.cell(short(device), group, out)));
-  }
-  parts.push(...stateLines(report, out));
+  const row = (device: DeviceLine, group?: GroupLine): Cell[] => {
+    const short = domainless && device.bus === 'pci';
+    const shown = short ? { ...device, address: device.address.slice(5) } : device;
+    return chosen.map((each) => each.cell(shown, group, out));
+  };
+  const head = chosen.map((each): Cell => ({ text: each.head, paint: out.colors.dim }));
+  const rows = report.groups.flatMap((group) => group.devices.map((device) => row(device, group)));
+  const loose = report.ungrouped.map((device) => row(device));
+  const parts = stateLines(report, out);
   if (rows.length > 0) {
-    const head = chosen.map((c): Cell => ({ text: c.head, paint: out.colors.dim }));
-    const right = new Set(chosen.flatMap((c, index) => (c.right ? [index] : [])));
-    const loose = report.ungrouped.map((device) => chosen.map((c) => c.cell(short(device), undefined, out)));
-    const all = table([head, ...rows, ...loose], out, right);
-    const lines = all.split('\n');
-    const split = 1 + rows.length;
-    parts.push(lines.slice(0, split).join('\n') + '\n');
-    if (loose.length > 0)
-      parts.push(
-        '\n',
-        `${out.colors.bold('In no group')} (no IOMMU translates them)\n`,
-        lines.slice(split).join('\n'),
-      );
-  } else if (report.ungrouped.length > 0) {
-    const head = chosen.map((c): Cell => ({ text: c.head, paint: out.colors.dim }));
-    parts.push(
-      table(
-        [head, ...report.ungrouped.map((device) => chosen.map((c) => c.cell(short(device), undefined, out)))],
-        out,
-      ),
-    );
+    // One table for both, so that their columns stand below each other.
+    const right = new Set(chosen.flatMap((each, index) => (each.right ? [index] : [])));
+    const lines = table([head, ...rows, ...loose], out, right).split('\n');
+    parts.push(`${lines.slice(0, rows.length + 1).join('\n')}\n`);
+    const heading = `${out.colors.bold('In no group')} (no IOMMU translates them)\n`;
+    if (loose.length > 0) parts.push('\n', heading, lines.slice(rows.length + 1).join('\n'));
   } else {
-    parts.push('No PCI devices.\n');
+    parts.push(loose.length > 0 ? table([head, ...loose], out) : 'No PCI devices.\n');
   }
   parts.push(...uncertainLines(report, out));
   return parts.join('');

@@ -8,6 +8,7 @@
  */
 
 import { z } from 'zod';
+import { FILE_NAME } from '../kernel/file-name.ts';
 import { SNAPSHOT_VERSION } from './snapshot.ts';
 
 /** Bounds the memory a file can make the model use; no machine comes near. */
@@ -19,7 +20,7 @@ const address = z
   .describe('Full PCI address, lower case: 0000:01:00.0');
 const text = z.string().max(4096);
 /** A name that sysfs has a file of. */
-const fileName = text.regex(/^(?!\.{1,2}$)[^/\0]+$/, 'is no file name');
+const fileName = text.regex(FILE_NAME, 'is no file name');
 const hexNumber = z.string().regex(/^0x[0-9a-f]{1,16}$/i);
 const unsigned = (bits: number) =>
   z

@@ -1,5 +1,6 @@
 /** One PCI function from its sysfs directory. */
 
+import { FILE_NAME } from '../kernel/file-name.ts';
 import { baseName } from './file-tree.ts';
 import { fullAddress, type HostTree, shown } from './host-tree.ts';
 import type { Notes } from './notes.ts';
@@ -71,7 +72,7 @@ function takeUevent(facts: PciFacts, text: string): void {
     const value = line.slice(equals + 1);
     switch (line.slice(0, equals)) {
       case 'DRIVER':
-        if (/^(?!\.{1,2}$)[^/\0]+$/.test(value)) driver = value;
+        if (FILE_NAME.test(value)) driver = value;
         break;
       case 'PCI_CLASS':
         if (/^[0-9a-f]{1,6}$/i.test(value)) facts.class = Number.parseInt(value, 16);

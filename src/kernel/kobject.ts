@@ -6,6 +6,7 @@
  */
 
 import { KernelError } from './errors.ts';
+import { FILE_NAME } from './file-name.ts';
 import { Referenced, type ReferenceTracker } from './reference.ts';
 import { SmallMap } from './small-map.ts';
 
@@ -213,7 +214,7 @@ export function joinPath(directory: string, name: string): string {
 
 /** The kernel writes `!` for a slash when it names an object; here the caller is told to. */
 function assertFileName(name: string, directory: Kobject): void {
-  if (name === '' || name === '.' || name === '..' || name.includes('/') || name.includes('\0')) {
+  if (!FILE_NAME.test(name)) {
     throw new KernelError(
       'EINVAL',
       directory.path,

@@ -16,6 +16,7 @@ import { Sysfs } from '../kernel/sysfs.ts';
 import { AcsContext } from '../pci/acs.ts';
 import { AcsControl } from '../pci/acs-control.ts';
 import { type CommandLine, parseCommandLine } from '../pci/command-line.ts';
+import { ClassCode, hasClass, Vendor } from '../pci/numbers.ts';
 import { PciTopology } from '../pci/topology.ts';
 import { bindRecordedDrivers } from './bind.ts';
 import { functionInit } from './function-init.ts';
@@ -23,9 +24,6 @@ import { registerIommus } from './iommus.ts';
 import { Machine } from './machine.ts';
 import { otherDevices } from './others.ts';
 import { recordedAcs } from './recorded-acs.ts';
-
-const AMD = 0x1022;
-const IOMMU_CLASS = 0x0806;
 
 export interface BootOptions {
   /** Grouping policy by name; default `linux-6.12`. */
@@ -139,7 +137,7 @@ function hasIvrs(snapshot: Snapshot): boolean | undefined {
   if ('IVRS' in snapshot.acpi) return true;
   if (Object.keys(snapshot.acpi).length > 0) return false;
   const amdIommu = snapshot.devices.some(
-    (d) => d.vendor === AMD && d.class !== undefined && d.class >> 8 === IOMMU_CLASS,
+    (device) => device.vendor === Vendor.Amd && hasClass(device.class, ClassCode.Iommu),
   );
   return amdIommu ? true : undefined;
 }

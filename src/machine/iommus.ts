@@ -1,6 +1,7 @@
 /** What detection of IOMMUs is told of a snapshot, and registering what it finds. */
 
 import type { Device } from '../device/device.ts';
+import { hasGroups } from '../host/formed.ts';
 import type { Snapshot } from '../host/snapshot.ts';
 import { ivrsAliasTable } from '../iommu/drivers/amdvi.ts';
 import { detectIommus } from '../iommu/drivers/detect.ts';
@@ -43,7 +44,7 @@ export function registerIommus(
     arch: snapshot.arch,
     recorded: recordedDevices(snapshot),
     pciPolicy,
-    assumeOn: (snapshot.groups?.length ?? 0) === 0,
+    assumeOn: !hasGroups(snapshot),
   });
   const notes = [...found.notes];
   for (const instance of found.instances) {

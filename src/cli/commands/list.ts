@@ -1,7 +1,7 @@
 /** `ringfence list` */
 
 import { kernelList, predictedList } from '../../advise/list.ts';
-import type { Snapshot } from '../../host/snapshot.ts';
+import { hasGroups } from '../../host/formed.ts';
 import { InputError } from '../../kernel/errors.ts';
 import type { Call } from '../args.ts';
 import { EXIT } from '../context.ts';
@@ -38,5 +38,3 @@ export async function run({ flags, context }: Call): Promise<number> {
   }
   return EXIT.yes;
 }
-
-const hasGroups = (snapshot: Snapshot): boolean => (snapshot.groups?.length ?? 0) > 0;

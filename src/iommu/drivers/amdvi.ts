@@ -2,6 +2,7 @@
 
 import type { Device } from '../../device/device.ts';
 import { PciDevice } from '../../pci/device.ts';
+import { ClassCode, hasClass } from '../../pci/numbers.ts';
 import type { IommuDriver } from '../driver.ts';
 import { type Ivrs, parseIvrs } from '../firmware/ivrs.ts';
 import { readTable } from '../firmware/read-table.ts';
@@ -18,7 +19,6 @@ const FEATURE_EPHSUP = 1n << 50n;
 const PASID_FEATURES = FEATURE_PPR | FEATURE_GT | FEATURE_EPHSUP;
 /** IVinfo: the feature registers that IVHD blocks have copies of are to be trusted. */
 const IVINFO_EFR_SUPPORTED = 1;
-const IOMMU_CLASS = 0x0806;
 
 /** Names the driver gives its units. */
 export const AMD_NAME = /^ivhd\d+$/;
@@ -177,7 +177,7 @@ function linkedUnits(input: DetectInput, notes: string[]): DetectedIommu[] {
 
 /** The function of an AMD IOMMU. */
 export function isIommuFunction(device: Device): boolean {
-  return device instanceof PciDevice && (device.class ?? 0) >>> 8 === IOMMU_CLASS;
+  return device instanceof PciDevice && hasClass(device.class, ClassCode.Iommu);
 }
 
 /**
