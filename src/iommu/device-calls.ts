@@ -4,7 +4,6 @@ import type { Device } from '../device/device.ts';
 import type { Driver } from '../device/driver.ts';
 import { KernelError } from '../kernel/errors.ts';
 import type { NoGroup } from './device-state.ts';
-import { DeviceStates } from './device-state.ts';
 import { type Domain, DomainType } from './domain.ts';
 import { domainAlloc } from './domain-alloc.ts';
 import type { Capability, IommuInstance } from './driver.ts';
@@ -12,12 +11,9 @@ import type { Group } from './group.ts';
 import { attachDevice } from './group-domains.ts';
 import type { AttachHandle } from './group-pasids.ts';
 import type { Reason } from './grouping/reason.ts';
-import type { Messages } from './messages.ts';
+import { PageFaultCalls } from './page-fault-calls.ts';
 
-export abstract class DeviceCalls {
-  readonly states = new DeviceStates();
-  abstract readonly messages: Messages;
-
+export abstract class DeviceCalls extends PageFaultCalls {
   /**
    * `iommu_group_get`: the device's group with one more reference, which the caller gives back:
    * `using group = iommu.groupGet(device)`.
@@ -134,6 +130,15 @@ export abstract class DeviceCalls {
   }
 
   /**
+   * `iommu_replace_device_pasid` (since 6.15).
+   *
+   * @throws KernelError EOPNOTSUPP the domain cannot, ENODEV no group; else as `Group.replacePasid`
+   */
+  replaceDevicePasid(domain: Domain, device: Device, pasid: number, handle: AttachHandle): void {
+    this.#needGroup(device).replacePasid(domain, device, pasid, handle);
+  }
+
+  /**
    * `iommu_detach_device_pasid`.
    *
    * @throws KernelError ENODEV no group, where the kernel would crash
@@ -160,6 +165,11 @@ export abstract class DeviceCalls {
   /** `device_iommu_capable`. */
   deviceCapable(device: Device, capability: Capability): boolean {
     return this.instanceOf(device)?.driver.capable?.(device, capability) ?? false;
+  }
+
+  /** Number of PASIDs the device can use, 0 for none (`max_pasids`). */
+  maxPasids(device: Device): number {
+    return this.states.find(device)?.maxPasids ?? 0;
   }
 
   /**

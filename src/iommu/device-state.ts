@@ -5,6 +5,7 @@ import type { KernelError } from '../kernel/errors.ts';
 import type { IommuInstance } from './driver.ts';
 import type { Group } from './group.ts';
 import type { Reason } from './grouping/reason.ts';
+import type { DeviceFaults } from './page-faults.ts';
 
 /** Why a device is in no group. */
 export type NoGroup =
@@ -25,6 +26,8 @@ export class DeviceIommu {
   attachDeferred = false;
   /** Firmware wants a range mapped 1:1, so its DMA may never be blocked. */
   requireDirect = false;
+  /** `fault_param`: there while the device may ask for pages. */
+  faults: DeviceFaults | undefined;
   /** Its kernel driver's DMA goes through the default domain (`dma_iommu`). */
   usesDmaApi = false;
   reason: Reason | undefined;

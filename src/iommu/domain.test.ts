@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { Domain, DomainType, domainTypeWord, isDmaType } from './domain.ts';
-import { IntervalTable } from './interval-table.ts';
+import { IntervalTable } from './pagetable/interval-table.ts';
 import { answerOf } from './testing.ts';
 
 const paging = () =>

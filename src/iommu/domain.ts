@@ -8,7 +8,11 @@
 import type { Device } from '../device/device.ts';
 import { KernelError } from '../kernel/errors.ts';
 import type { IommuDriver } from './driver.ts';
-import type { PageTable } from './interval-table.ts';
+import type { FrameRuns } from './frame-runs.ts';
+import type { FaultGroup } from './page-faults.ts';
+import type { IoPageTable } from './pagetable/io-page-table.ts';
+import type { PhysicalMemory } from './physical-memory.ts';
+import type { UserDataArray } from './user-data.ts';
 
 /** The flag bits a domain type is made of (`__IOMMU_DOMAIN_*`). */
 export const DomainFlag = { Paging: 1, DmaApi: 2, PassThrough: 4, FlushQueue: 8 } as const;
@@ -54,10 +58,43 @@ export const Prot = { Read: 1, Write: 2, Cache: 4, NoExec: 8, Mmio: 16, Privileg
 export interface DomainOps {
   /** `attach_dev`: the device's DMA goes through `domain` from now on. */
   attachDev?(domain: Domain, device: Device): void;
-  /** `set_dev_pasid`: DMA the device marks with `pasid` goes through `domain`. */
-  setDevPasid?(domain: Domain, device: Device, pasid: number): void;
+  /** `set_dev_pasid`: DMA the device marks with `pasid` goes through `domain`, straight from `old` where one was. */
+  setDevPasid?(domain: Domain, device: Device, pasid: number, old?: Domain): void;
+  /** `enforce_cache_coherency`: false where the domain cannot, e.g. because something is mapped already. */
+  enforceCacheCoherency?(domain: Domain): boolean;
+  /**
+   * `cache_invalidate_user`, of nested domains: what the guest says it has changed.
+   *
+   * @throws KernelError EINVAL, EOPNOTSUPP an entry is wrong, EFAULT; `processed` tells how many were done before
+   */
+  cacheInvalidateUser?(domain: Domain, array: UserDataArray): void;
+  /** Not of the kernel: what hardware does with one DMA access where the domain's own page table is not all of it. */
+  translateDma?(domain: Domain, iova: bigint, write: boolean, physical: PhysicalMemory): DmaTranslation;
   /** `free`. */
   free?(domain: Domain): void;
+}
+
+/** Where an access leads, and the last I/O address for which `paddr + n` goes on; or why it leads nowhere. */
+export type DmaTranslation = { paddr: bigint; last: bigint } | 'not-mapped' | 'not-readable' | 'not-writable';
+
+/** `struct iommu_dirty_ops`: which pages devices wrote to. */
+export interface DirtyOps {
+  /** @throws KernelError the driver's refusal */
+  setDirtyTracking(domain: Domain, enable: boolean): void;
+  /**
+   * `read_and_clear_dirty` of `start … last`.
+   *
+   * @param clear forget what is reported
+   * @param report is called per dirty page table leaf; absent: the bits are only cleared, tracking may be off
+   * @throws KernelError EINVAL a report is wanted and tracking is off
+   */
+  readAndClearDirty(
+    domain: Domain,
+    start: bigint,
+    last: bigint,
+    clear: boolean,
+    report?: (iova: bigint, size: bigint) => void,
+  ): void;
 }
 
 export interface DomainInit {
@@ -65,11 +102,12 @@ export interface DomainInit {
   ops: DomainOps;
   /** Shown in messages. */
   name?: string;
-  pageTable?: PageTable;
+  pageTable?: IoPageTable;
   /** Bit n set: pages of 2^n bytes. Absent: the driver's. */
   pageSizes?: bigint;
   /** First and last address the hardware can translate. */
   aperture?: { start: bigint; last: bigint };
+  dirtyOps?: DirtyOps;
 }
 
 const LAST_ADDRESS = 0xffff_ffff_ffff_ffffn;
@@ -80,10 +118,19 @@ export class Domain {
   type: DomainType;
   readonly name: string;
   readonly ops: DomainOps;
-  readonly pageTable: PageTable | undefined;
+  readonly pageTable: IoPageTable | undefined;
   readonly aperture: { start: bigint; last: bigint };
   /** Set by the core when the driver's allocation is accepted. */
   owner: IommuDriver | undefined;
+  /** `dirty_ops`: there where the domain was made for dirty tracking. */
+  readonly dirtyOps: DirtyOps | undefined;
+  /**
+   * `iopf_handler`: takes charge of page faults of what is attached; set by the domain's user. A refusal is answered
+   * with a failure.
+   */
+  iopfHandler: ((group: FaultGroup) => void) | undefined;
+  /** `iova_cookie` of the MSI kind: where the pages of interrupt controllers are mapped from. */
+  msiCookie: bigint | undefined;
   pageSizes: bigint;
   /** The DMA API's own data is set up (`iommu_dma_init_domain`), and unmapping is deferred (`fq_domain`). */
   dmaReady = false;
@@ -96,6 +143,7 @@ export class Domain {
     this.ops = init.ops;
     this.pageTable = init.pageTable;
     this.pageSizes = init.pageSizes ?? 0n;
+    this.dirtyOps = init.dirtyOps;
     this.aperture = init.aperture ?? { start: 0n, last: LAST_ADDRESS };
   }
 
@@ -115,21 +163,24 @@ export class Domain {
    *   past 2^64-1; ENODEV the driver cannot map; else the page table's refusal
    */
   map(iova: bigint, paddr: bigint, size: bigint, prot: number): void {
-    if ((this.type & DomainFlag.Paging) === 0) {
-      throw new KernelError('EINVAL', this.label, 'has no page table to map into');
-    }
-    const table = this.pageTable;
-    const page = this.smallestPage;
-    if (table === undefined || page === 0n) {
-      throw new KernelError('ENODEV', this.label, 'its driver offers no mapping');
-    }
-    if (((iova | paddr | size) & (page - 1n)) !== 0n) {
-      throw new KernelError('EINVAL', this.label, `address or size is not a multiple of ${page} bytes`);
-    }
-    if (iova + size - 1n > LAST_ADDRESS || paddr + size - 1n > LAST_ADDRESS) {
-      throw new KernelError('EINVAL', this.label, 'the range ends past 2^64-1');
+    const table = this.#tableToMap(iova, paddr | size, size);
+    if (paddr + size - 1n > LAST_ADDRESS) {
+      throw new KernelError('EINVAL', this.label, 'the memory ends past 2^64-1');
     }
     if (size > 0n) table.map(iova, paddr, size, prot);
+  }
+
+  /**
+   * `batch_to_domain`: page frames, run by run, from `iova` on. All or nothing.
+   *
+   * @param skip bytes left out at the start of the first frame, less than PAGE_SIZE
+   * @param size bytes in all, more than none; ends somewhere in the last frame
+   * @param small map in pieces of PAGE_SIZE, so that any page can be unmapped by itself later
+   * @throws KernelError as `map`
+   */
+  mapRuns(iova: bigint, runs: FrameRuns, skip: number, size: bigint, prot: number, small = false): void {
+    const table = this.#tableToMap(iova, BigInt(skip) | size, size);
+    table.mapRuns(iova, runs, skip, size, prot, small);
   }
 
   /** `iommu_unmap`: bytes unmapped from `iova` on, up to the first hole; 0n on misuse, as the kernel answers. */
@@ -149,6 +200,44 @@ export class Domain {
   /** The parts of `start … last` (inclusive) where nothing is mapped. */
   holes(start: bigint, last: bigint): { start: bigint; last: bigint }[] {
     return this.pageTable?.holes(start, last) ?? [{ start, last }];
+  }
+
+  /**
+   * `iommu_get_msi_cookie`: interrupt messages of devices attached here are mapped from `base` on.
+   *
+   * @throws KernelError EINVAL not an UNMANAGED domain, EBUSY there is one
+   */
+  getMsiCookie(base: bigint): void {
+    if (this.type !== DomainType.Unmanaged) {
+      throw new KernelError('EINVAL', this.label, 'takes no window for interrupt messages');
+    }
+    if (this.msiCookie !== undefined) {
+      throw new KernelError('EBUSY', this.label, 'has its window for interrupt messages');
+    }
+    this.msiCookie = base;
+  }
+
+  #tableToMap(iova: bigint, others: bigint, size: bigint): IoPageTable {
+    if ((this.type & DomainFlag.Paging) === 0) {
+      throw new KernelError('EINVAL', this.label, 'has no page table to map into');
+    }
+    const table = this.pageTable;
+    const page = this.smallestPage;
+    if (table === undefined || page === 0n) {
+      throw new KernelError('ENODEV', this.label, 'its driver offers no mapping');
+    }
+    if (((iova | others) & (page - 1n)) !== 0n) {
+      throw new KernelError('EINVAL', this.label, `address or size is not a multiple of ${page} bytes`);
+    }
+    if (iova + size - 1n > LAST_ADDRESS) {
+      throw new KernelError('EINVAL', this.label, 'the range ends past 2^64-1');
+    }
+    return table;
+  }
+
+  /** `iommu_put_dma_cookie`. */
+  putMsiCookie(): void {
+    this.msiCookie = undefined;
   }
 
   /** `iommu_domain_free`. Static domains have no `free` and stay as they are. */

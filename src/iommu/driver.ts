@@ -9,7 +9,9 @@ import type { Bus } from '../device/bus.ts';
 import type { Device } from '../device/device.ts';
 import type { Domain, DomainType, WantedType } from './domain.ts';
 import type { GroupingPolicy } from './grouping/policy.ts';
+import type { PageRequest, PageResponse } from './page-faults.ts';
 import type { ReservedRegion } from './reserved-region.ts';
+import type { UserData, UserDataArray } from './user-data.ts';
 
 /** `enum iommu_cap`. */
 export type Capability =
@@ -19,6 +21,58 @@ export type Capability =
   | 'enforce-cache-coherency'
   | 'deferred-flush'
   | 'dirty-tracking';
+
+/** `enum iommu_dev_features`: `iopf`, the device may ask for pages that are not there. */
+export type DeviceFeature = 'iopf';
+
+/** What a user process wants of its domain (`IOMMU_HWPT_ALLOC_*`). */
+export interface UserDomainFlags {
+  /** Guest tables will be nested on it. */
+  nestParent?: boolean;
+  dirtyTracking?: boolean;
+  /** It, or others beside it, will be attached to PASIDs. */
+  pasid?: boolean;
+}
+
+/** What `hw_info` tells a user process of the hardware. */
+export interface HwInfo {
+  /** `enum iommu_hw_info_type`, never 0. */
+  type: number;
+  /** The structure of that type as the user reads it. */
+  data: Uint8Array;
+}
+
+/** One slice of an IOMMU given to a guest, as its driver sees it (`struct iommufd_viommu_ops`; since 6.13). */
+export interface DriverViommu {
+  /** `destroy`; must not fail. */
+  destroy?(): void;
+  /**
+   * `alloc_domain_nested`
+   *
+   * @throws KernelError as `domainAllocUser` with a parent
+   */
+  allocDomainNested?(userData: UserData): Domain;
+  /** `cache_invalidate`: as `DomainOps.cacheInvalidateUser`, for what the guest invalidates of the whole IOMMU. */
+  cacheInvalidate?(array: UserDataArray): void;
+  /**
+   * `vdevice_init`: the guest knows `device` by `virtId`.
+   *
+   * @throws KernelError the driver's refusal
+   */
+  vdeviceInit?(device: Device, virtId: bigint): void;
+  /** `destroy` of the vdevice; must not fail. */
+  vdeviceDestroy?(device: Device, virtId: bigint): void;
+  /** `get_hw_queue_size`: whether there are queues of this type. */
+  hasHwQueue?(type: number): boolean;
+  /**
+   * `hw_queue_init_phys`: the guest's queue number `index` is in memory from `base` on.
+   *
+   * @throws KernelError the driver's refusal
+   */
+  hwQueueInit?(type: number, index: number, base: bigint, length: bigint): void;
+  /** `destroy` of the queue; must not fail. */
+  hwQueueDestroy?(type: number, index: number): void;
+}
 
 /** `struct iommu_ops`. Optional members may be left out exactly where the kernel allows a null pointer. */
 export interface IommuDriver {
@@ -62,6 +116,28 @@ export interface IommuDriver {
    */
   domainAlloc?(type: DomainType): Domain;
 
+  /**
+   * `domain_alloc_user`: an UNMANAGED domain with pages, or with `parent` a NESTED one above it. Ready for mapping when
+   * it is returned.
+   *
+   * @param userData layout is the driver's; always there with `parent`
+   * @throws KernelError EOPNOTSUPP a flag, or the data, the hardware is not up to; EINVAL `parent` or the data is not
+   *   what it should be; EFAULT; ENOMEM
+   */
+  domainAllocUser?(device: Device, flags: UserDomainFlags, parent?: Domain, userData?: UserData): Domain;
+  /**
+   * `hw_info`
+   *
+   * @throws KernelError ENOMEM
+   */
+  hwInfo?(device: Device): HwInfo;
+  /**
+   * `viommu_init`: a slice of the device's IOMMU above `parent`, for a guest (since 6.13).
+   *
+   * @throws KernelError EOPNOTSUPP no such type; else the driver's refusal
+   */
+  viommuAlloc?(device: Device, type: number, parent: Domain, userData?: UserData): DriverViommu;
+
   /** `def_domain_type`: the default domain this device must have, 0 for no wish. */
   defDomainType?(device: Device): WantedType;
   /** `get_resv_regions`, in any order. */
@@ -72,6 +148,22 @@ export interface IommuDriver {
   isAttachDeferred?(device: Device): boolean;
   /** `dev_iommu_get_max_pasids`: number of PASIDs the device and its IOMMU can use, 0 for none. */
   maxPasids?(device: Device): number;
+  /** `user_pasid_table`: page faults of any PASID go to the user of the nested domain at the device. */
+  readonly userPasidTable?: boolean;
+  /**
+   * `dev_enable_feat`
+   *
+   * @throws KernelError ENODEV the device or its IOMMU has no such feature, EBUSY it is on
+   */
+  enableFeature?(device: Device, feature: DeviceFeature): void;
+  /** `dev_disable_feat`; must not fail. */
+  disableFeature?(device: Device, feature: DeviceFeature): void;
+  /** `page_response`: the answer to a page request reaches the device; must not fail. */
+  pageResponse?(
+    device: Device,
+    request: PageRequest,
+    response: { pasid: number; grpid: number; code: PageResponse },
+  ): void;
   /** `remove_dev_pasid`; must not fail. */
   removeDevPasid?(device: Device, pasid: number, domain: Domain): void;
   /**

@@ -261,6 +261,7 @@ function noDefault(group: string, cause: unknown): unknown {
 /** Owners are cookies; those that have a name are shown by it. */
 function ownerInWords(owner: unknown): string {
   if (typeof owner === 'string') return owner;
-  const name = (owner as { name?: unknown } | null)?.name;
-  return typeof name === 'string' ? name : 'another owner';
+  if (typeof owner !== 'object' || owner === null) return 'another owner';
+  const { name, label } = owner as { name?: unknown; label?: unknown };
+  return [name, label].find((word): word is string => typeof word === 'string') ?? 'another owner';
 }

@@ -51,6 +51,31 @@ describe('groups-core.md 3: PASIDs', () => {
   });
 });
 
+describe('iommufd.md 7: replacing at a PASID', () => {
+  test.each([1, 2])('straight to the other domain; when member %d refuses all are where they were', (n) => {
+    const { bench, a, domain, under, group, driver } = trio();
+    const other = bench.iommu.pagingDomainAlloc(a);
+    const [first, second] = [{}, {}];
+    bench.iommu.attachDevicePasid(domain, a, 5, first);
+    driver.faults.failAt(n, 'ENOSPC');
+    expect(answerOf(() => bench.iommu.replaceDevicePasid(other, a, 5, second))).toBe('ENOSPC');
+    expect(under(5)).toEqual([domain, domain, undefined]);
+    expect(group.attachHandle(5)).toBe(first);
+    bench.iommu.replaceDevicePasid(other, a, 5, second);
+    expect(under(5)).toEqual([other, other, undefined]);
+    expect(group.attachHandleGet(5)).toMatchObject({ domain: other });
+  });
+
+  test('nothing is attached there, or the handle is the one attached: EINVAL', () => {
+    const { bench, a, domain } = trio();
+    const handle = {};
+    expect(answerOf(() => bench.iommu.replaceDevicePasid(domain, a, 5, handle))).toBe('EINVAL');
+    bench.iommu.attachDevicePasid(domain, a, 5, handle);
+    expect(answerOf(() => bench.iommu.replaceDevicePasid(domain, a, 5, handle))).toBe('EINVAL');
+    expect(answerOf(() => bench.iommu.replaceDevicePasid(domain, a, 5, {}))).toBe('ok');
+  });
+});
+
 describe('groups-core.md 3: handles', () => {
   test('a handle is found at PASID 0 from attach to detach; EBUSY for a second, errors give the place back', () => {
     const { group, domain, driver } = trio();

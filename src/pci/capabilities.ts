@@ -19,6 +19,7 @@ export const ExtendedId = {
   Ari: 0x0e,
   Ats: 0x0f,
   Sriov: 0x10,
+  PageRequest: 0x13,
   Pasid: 0x1b,
   Designated: 0x23,
 } as const;

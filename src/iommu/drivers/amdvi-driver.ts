@@ -1,21 +1,23 @@
 /** The AMD-Vi driver: what it knows of ids and devices, and what it asks of the core for each. */
 
 import type { Device } from '../../device/device.ts';
+import { KernelError } from '../../kernel/errors.ts';
 import { forEachDmaAlias } from '../../pci/alias.ts';
 import { addDmaAlias } from '../../pci/alias-rules.ts';
 import { PciDevice } from '../../pci/device.ts';
-import { DomainType, Prot, type WantedType } from '../domain.ts';
-import type { IommuInstance } from '../driver.ts';
+import { type Domain, type DomainOps, DomainType, Prot, type WantedType } from '../domain.ts';
+import type { Capability, IommuInstance, UserDomainFlags } from '../driver.ts';
 import { type IvhdBlock, type IvmdBlock, type Ivrs, unitsOfIvrs } from '../firmware/ivrs.ts';
 import { AcpiHidGrouping } from '../grouping/acpi-hid.ts';
 import type { GroupingPolicy } from '../grouping/policy.ts';
+import { AMD_V1_PAGE_SIZES, AmdV1 } from '../pagetable/amd-v1.ts';
 import { RegionType, type ReservedRegion } from '../reserved-region.ts';
+import type { UserData } from '../user-data.ts';
 import { acpiHidEntries, type HidEntry, hidEntryOf } from './amdvi-hid.ts';
 import { SegmentIds } from './amdvi-ids.ts';
 import { HardwareDriver } from './hardware.ts';
+import { bitOf } from './input.ts';
 
-/** Every power of two from 4 KiB up but 2^39, as the version 1 page table has them. */
-const PAGE_SIZES = 0xffff_ffff_ffff_f000n & ~(1n << 39n);
 const MSI_WINDOW: ReservedRegion = { start: 0xfee0_0000n, last: 0xfeef_ffffn, type: RegionType.Msi };
 /** Addresses HyperTransport keeps for itself. */
 const HT_WINDOW: ReservedRegion = {
@@ -25,6 +27,8 @@ const HT_WINDOW: ReservedRegion = {
 };
 
 const PAGE = 4096n;
+/** Host translations have accessed and dirty bits (`FEATURE_HDSUP`). */
+const FEATURE_DIRTY = 1n << 52n;
 
 /** What the driver knows of the whole machine once IVRS is read. */
 export class AmdTables {
@@ -67,11 +71,25 @@ export class AmdTables {
 export class AmdDriver extends HardwareDriver {
   readonly #tables: AmdTables | undefined;
   readonly #identityForPasid: boolean;
+  readonly #tracksDirty: boolean;
+  protected override readonly pagingOps: DomainOps = {
+    // Entries force coherency anyway.
+    enforceCacheCoherency: () => true,
+  };
 
-  constructor(pciPolicy: GroupingPolicy, tables: AmdTables | undefined, identityForPasid: boolean) {
+  /**
+   * @param tables what IVRS says; absent: no table was recorded
+   * @param features of the IOMMUs (extended feature register); absent: not known
+   */
+  constructor(
+    pciPolicy: GroupingPolicy,
+    tables: AmdTables | undefined,
+    identityForPasid: boolean,
+    features?: bigint,
+  ) {
     super({
       name: 'amd',
-      pageSizes: PAGE_SIZES,
+      pageSizes: AMD_V1_PAGE_SIZES,
       pciPolicy,
       otherPolicy: new AcpiHidGrouping((device) => tables && hidEntryOf(tables.hids, device.name)?.key),
       statics: { identity: false, blocked: true, release: true },
@@ -79,7 +97,34 @@ export class AmdDriver extends HardwareDriver {
     });
     this.#tables = tables;
     this.#identityForPasid = identityForPasid;
+    this.#tracksDirty = bitOf(features, FEATURE_DIRTY) === true;
   }
+
+  /** `amd_iommu_capable` */
+  override capable(device: Device, capability: Capability): boolean {
+    return capability === 'dirty-tracking' ? this.#tracksDirty : super.capable(device, capability);
+  }
+
+  /**
+   * `amd_iommu_domain_alloc_user`
+   *
+   * @throws KernelError EOPNOTSUPP anything but dirty tracking is wanted, or the hardware does not track it
+   */
+  domainAllocUser(device: Device, flags: UserDomainFlags, parent?: Domain, userData?: UserData): Domain {
+    const other = flags.nestParent || flags.pasid || parent !== undefined || userData !== undefined;
+    if (other || (flags.dirtyTracking && !this.#tracksDirty)) {
+      throw new KernelError('EOPNOTSUPP', device.name, 'its AMD IOMMU or driver has no such page tables');
+    }
+    return this.pagingDomain(DomainType.Unmanaged, device, flags);
+  }
+
+  /** `amd_iommu_dev_enable_feature`: PRI is switched on when a device is attached, where there is any. */
+  enableFeature(): void {}
+
+  disableFeature(): void {}
+
+  /** `amd_iommu_page_response`: into a queue of hardware that is not modelled. */
+  pageResponse(): void {}
 
   /** `iommu_init_device`: aliases of the table become those of the device, before it is grouped. */
   probeDevice(device: Device, _instance: IommuInstance): void {
@@ -96,6 +141,10 @@ export class AmdDriver extends HardwareDriver {
       if (id !== device.rid) ids.assign(id, unit);
       return undefined;
     });
+  }
+
+  protected override makePageTable(): AmdV1 {
+    return new AmdV1({ pool: this.tablePool });
   }
 
   /** `amd_iommu_def_domain_type`. A device of which nobody knows whether it has PASIDs has no wish. */

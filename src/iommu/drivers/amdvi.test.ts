@@ -4,6 +4,7 @@ import { DomainType } from '../domain.ts';
 import { parseIvrs, unitsOfIvrs } from '../firmware/ivrs.ts';
 import { hex, ivhd, ivhdEntry, ivmd, ivrsTable, le16 } from '../firmware/testing.ts';
 import { endpoint, form, integrated, rootPort } from '../grouping/testing.ts';
+import { answerOf } from '../testing.ts';
 import { ivrsAliasTable } from './amdvi.ts';
 import { SegmentIds } from './amdvi-ids.ts';
 import { detect, type TestFacts } from './testing.ts';
@@ -146,6 +147,36 @@ describe('regions and types', () => {
       });
     expect(withCapability(0x1f03000f).instances[0]?.forcesStrict).toBe(true);
     expect(withCapability(0x190b640f).instances[0]?.forcesStrict).toBe(false);
+  });
+
+  describe('iommufd.md 4: domains of user processes', () => {
+    const HDSUP = 1n << 52n;
+    const driverOf = (features: bigint) => {
+      const acpi = ivrs(ivhd(ivhdEntry.all, { type: 0x11, id: 2, features }));
+      const { instances, machine } = detect(tree, { acpi, commandLine: '' });
+      return { driver: instances[0]!.driver, device: machine.get('a') };
+    };
+
+    test('dirty tracking where the feature register says so; no parents, no nested ones, no PASIDs', () => {
+      const { driver, device } = driverOf(HDSUP);
+      expect(driver.capable!(device, 'dirty-tracking')).toBe(true);
+      expect(driver.domainAllocUser!(device, { dirtyTracking: true }).dirtyOps).toBeDefined();
+      for (const flags of [{ nestParent: true }, { pasid: true }]) {
+        expect(answerOf(() => driver.domainAllocUser!(device, flags))).toBe('EOPNOTSUPP');
+      }
+      const without = driverOf(0n);
+      expect(without.driver.capable!(without.device, 'dirty-tracking')).toBe(false);
+      const ask = () => without.driver.domainAllocUser!(without.device, { dirtyTracking: true });
+      expect(answerOf(ask)).toBe('EOPNOTSUPP');
+    });
+
+    test('coherency is forced in every entry, so it can always be enforced', () => {
+      const { driver, device } = driverOf(0n);
+      const domain = driver.domainAllocUser!(device, {});
+      domain.map(0n, 0n, 4096n, 1);
+      expect(domain.ops.enforceCacheCoherency?.(domain)).toBe(true);
+      expect(driver.capable!(device, 'enforce-cache-coherency')).toBe(true);
+    });
   });
 
   describe('groups-core.md 5: PASID-capable devices get identity where the IOMMU can serve them', () => {

@@ -115,7 +115,7 @@ function tableUnits(input: DetectInput, ivrs: Ivrs, notes: string[]): DetectedIo
   const known = (index: number) => input.iommus?.find(({ name }) => name === `ivhd${index}`);
   const features = featureRegister(known(0)?.registers?.features) ?? featuresOfTable(ivrs, tables);
   const passPasid = identityForPasid(input, features);
-  const driver = new AmdDriver(input.pciPolicy, tables, passPasid);
+  const driver = new AmdDriver(input.pciPolicy, tables, passPasid, features);
   const isolatedMsi = interruptIsolation(input).isolated;
   const unitOf = (device: Device) => {
     const link = input.recorded.get(device.name)?.iommu;

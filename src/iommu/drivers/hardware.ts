@@ -4,10 +4,13 @@ import type { Device } from '../../device/device.ts';
 import { KernelError } from '../../kernel/errors.ts';
 import { PciDevice } from '../../pci/device.ts';
 import { Domain, DomainFlag, type DomainOps, DomainType } from '../domain.ts';
-import type { Capability, IommuDriver } from '../driver.ts';
+import type { Capability, IommuDriver, UserDomainFlags } from '../driver.ts';
 import { GenericGrouping } from '../grouping/generic.ts';
 import type { GroupingPolicy } from '../grouping/policy.ts';
-import { IntervalTable } from '../interval-table.ts';
+import { IntervalTable } from '../pagetable/interval-table.ts';
+import type { IoPageTable } from '../pagetable/io-page-table.ts';
+import { TablePool } from '../pagetable/table-pool.ts';
+import { pageTableDirtyOps } from './dirty-ops.ts';
 
 export interface HardwareOptions {
   name: string;
@@ -30,14 +33,19 @@ export class HardwareDriver implements IommuDriver {
   readonly releaseDomain?: Domain;
   /** Where each device's DMA goes. */
   readonly attached = new WeakMap<Device, Domain>();
+  /** Memory of the page tables of all domains. */
+  protected readonly tablePool = new TablePool();
   readonly #pciPolicy: GroupingPolicy;
   readonly #otherPolicy: GroupingPolicy;
   readonly #capabilities: readonly Capability[];
-  readonly #ops: DomainOps = {
+  /** What domains with pages can do beside being attached. */
+  protected readonly pagingOps: DomainOps = {};
+  protected readonly ops: DomainOps = {
     attachDev: (domain, device) => {
+      this.assertFits(domain, device);
       this.attached.set(device, domain);
     },
-    setDevPasid: () => {},
+    setDevPasid: (domain, device) => this.assertFits(domain, device),
   };
 
   constructor(options: HardwareOptions) {
@@ -59,12 +67,33 @@ export class HardwareDriver implements IommuDriver {
   /** @throws KernelError EOPNOTSUPP for types no driver makes this way */
   domainAlloc(type: DomainType): Domain {
     if (type & DomainFlag.Paging) {
-      return new Domain({ type, ops: { ...this.#ops, free: () => {} }, pageTable: new IntervalTable() });
+      return this.pagingDomain(type);
     }
     if (type !== DomainType.Identity) {
       throw new KernelError('EOPNOTSUPP', `IOMMU driver ${this.name}`, `makes no domains of type ${type}`);
     }
-    return new Domain({ type, ops: { ...this.#ops, free: () => {} } });
+    return new Domain({ type, ops: { ...this.ops, free: () => {} } });
+  }
+
+  /** A domain with a page table that suits the IOMMU of `device`; absent: every IOMMU of the driver. */
+  protected pagingDomain(type: DomainType, device?: Device, flags: UserDomainFlags = {}): Domain {
+    const pageTable = this.makePageTable(device, flags);
+    return new Domain({
+      type,
+      ops: { ...this.ops, ...this.pagingOps, free: () => pageTable.free() },
+      pageTable,
+      pageSizes: pageTable.pageSizes & this.pageSizes,
+      aperture: { start: 0n, last: pageTable.lastAddress },
+      ...(flags.dirtyTracking && { dirtyOps: pageTableDirtyOps }),
+    });
+  }
+
+  /** @throws KernelError EINVAL the IOMMU of `device` is not up to the domain */
+  protected assertFits(_domain: Domain, _device: Device): void {}
+
+  /** A list, where the format of the hardware is not modelled. */
+  protected makePageTable(_device?: Device, _flags?: UserDomainFlags): IoPageTable {
+    return new IntervalTable(this.pageSizes);
   }
 
   capable(_device: Device, capability: Capability): boolean {
@@ -80,7 +109,7 @@ export class HardwareDriver implements IommuDriver {
   initFlushQueue(): void {}
 
   #static(type: DomainType): Domain {
-    const domain = new Domain({ type, ops: this.#ops });
+    const domain = new Domain({ type, ops: this.ops });
     domain.owner = this;
     return domain;
   }

@@ -5,13 +5,17 @@
 
 import type { Device } from '../../device/device.ts';
 import { KernelError } from '../../kernel/errors.ts';
-import { Domain, type DomainOps, DomainType, type WantedType } from '../domain.ts';
-import type { Capability, IommuDriver, IommuInstance } from '../driver.ts';
+import { type DirtyOps, Domain, type DomainOps, DomainType, type WantedType } from '../domain.ts';
+import type { Capability, HwInfo, IommuDriver, IommuInstance, UserDomainFlags } from '../driver.ts';
 import { FaultInjector } from '../fault-injector.ts';
 import { GenericGrouping } from '../grouping/generic.ts';
 import type { GroupingPolicy } from '../grouping/policy.ts';
-import { IntervalTable } from '../interval-table.ts';
+import type { PageResponse } from '../page-faults.ts';
+import { IntervalTable } from '../pagetable/interval-table.ts';
 import type { ReservedRegion } from '../reserved-region.ts';
+import type { UserData } from '../user-data.ts';
+import { pageTableDirtyOps } from './dirty-ops.ts';
+import { allows, MockNestedDomain, type MockUserDomains } from './mock-user-domains.ts';
 
 /** Pages of 4 KiB, 2 MiB and 1 GiB. */
 const PAGE_SIZES = 0x4020_1000n;
@@ -34,6 +38,17 @@ export interface MockOptions {
   resvRegions?(device: Device): readonly ReservedRegion[];
   attachDeferred?(device: Device): boolean;
   maxPasids?(device: Device): number;
+  /** Where its steps count; of its own unless told. */
+  faults?: FaultInjector;
+  /** What user processes can have; absent: the driver has no `domain_alloc_user`. */
+  userDomains?: MockUserDomains;
+  /** Whether a domain can enforce cache coherency; absent: it has no way to. */
+  enforceCacheCoherency?(domain: Domain): boolean;
+  /** Whether the device fits a domain; all do unless told. */
+  fits?(domain: Domain, device: Device): boolean;
+  hwInfo?: HwInfo;
+  /** Which devices can ask for pages; absent: the driver takes no page requests. */
+  pageRequests?(device: Device): boolean;
 }
 
 /** A page table whose `map` counts as a step that can fail. */
@@ -59,7 +74,7 @@ export class MockDriver implements IommuDriver {
   readonly defaultDomain?: Domain;
   readonly releaseDomain?: Domain;
   /** Every step that may fail: probe, alloc, attach, pasid, map, flush queue. */
-  readonly faults = new FaultInjector();
+  readonly faults: FaultInjector;
   /** What the hardware does with each device's DMA. */
   readonly attached = new Map<Device, Domain>();
   /** The same for DMA with a PASID. */
@@ -68,6 +83,15 @@ export class MockDriver implements IommuDriver {
   readonly probed = new Set<Device>();
   /** Allocated and not freed. */
   readonly live = new Set<Domain>();
+  /** Devices that may ask for pages. */
+  readonly asking = new Set<Device>();
+  /** What page requests were answered with. */
+  readonly responses: { device: Device; pasid: number; grpid: number; code: PageResponse }[] = [];
+  domainAllocUser?: NonNullable<IommuDriver['domainAllocUser']>;
+  hwInfo?: () => HwInfo;
+  enableFeature?: (device: Device) => void;
+  disableFeature?: (device: Device) => void;
+  pageResponse?: NonNullable<IommuDriver['pageResponse']>;
   readonly #options: MockOptions;
   readonly #policy: GroupingPolicy;
 
@@ -76,6 +100,14 @@ export class MockDriver implements IommuDriver {
     this.name = options.name ?? 'mock';
     this.pageSizes = options.pageSizes ?? PAGE_SIZES;
     this.#policy = options.policy ?? new GenericGrouping();
+    this.faults = options.faults ?? new FaultInjector();
+    const { userDomains, hwInfo, pageRequests } = options;
+    if (userDomains) {
+      this.domainAllocUser = (_device, flags, parent, userData) =>
+        this.#allocUser(userDomains, flags, parent, userData);
+    }
+    if (hwInfo) this.hwInfo = () => hwInfo;
+    if (pageRequests) this.#takePageRequests(pageRequests);
     const { identity = true, blocked = true, release = false } = options.statics ?? {};
     if (identity) this.identityDomain = this.#makeStatic(DomainType.Identity);
     if (blocked) this.blockedDomain = this.#makeStatic(DomainType.Blocked);
@@ -100,7 +132,7 @@ export class MockDriver implements IommuDriver {
   }
 
   domainAllocPaging(): Domain {
-    return this.#make(DomainType.Unmanaged, { pageTable: new MockTable(this.faults) });
+    return this.#makePaging();
   }
 
   domainAlloc(type: DomainType): Domain {
@@ -138,9 +170,32 @@ export class MockDriver implements IommuDriver {
     this.faults.step('flush queue');
   }
 
+  #allocUser(knows: MockUserDomains, flags: UserDomainFlags, parent?: Domain, userData?: UserData): Domain {
+    const nested = parent !== undefined && userData !== undefined && knows.nested === true;
+    const refused = parent === undefined ? userData !== undefined : !nested || flags.nestParent;
+    if (!allows(knows, flags) || refused) {
+      throw new KernelError('EOPNOTSUPP', this.name, 'makes no such domains for users');
+    }
+    if (!nested) return this.#makePaging(flags.dirtyTracking ? { dirtyOps: pageTableDirtyOps } : {});
+    this.faults.step('alloc');
+    return this.#alive(new MockNestedDomain(parent, userData, this.#ops(true)));
+  }
+
+  #takePageRequests(can: (device: Device) => boolean): void {
+    this.enableFeature = (device) => {
+      if (!can(device)) throw new KernelError('ENODEV', device.name, 'cannot ask for pages');
+      this.asking.add(device);
+    };
+    this.disableFeature = (device) => void this.asking.delete(device);
+    this.pageResponse = (device, _request, response) => void this.responses.push({ device, ...response });
+  }
+
   #attach(domain: Domain, device: Device): void {
     this.faults.step('attach');
     this.#assertOurs(device);
+    if (this.#options.fits?.(domain, device) === false) {
+      throw new KernelError('EINVAL', device.name, `does not fit ${domain.label}`);
+    }
     this.attached.set(device, domain);
   }
 
@@ -156,9 +211,16 @@ export class MockDriver implements IommuDriver {
     if (!this.probed.has(device)) throw new KernelError('EINVAL', device.name, `is not behind ${this.name}`);
   }
 
-  #make(type: DomainType, extra: { pageTable?: MockTable } = {}): Domain {
+  #makePaging(extra: { dirtyOps?: DirtyOps } = {}): Domain {
+    return this.#make(DomainType.Unmanaged, { pageTable: new MockTable(this.faults), ...extra });
+  }
+
+  #make(type: DomainType, extra: { pageTable?: MockTable; dirtyOps?: DirtyOps } = {}): Domain {
     this.faults.step('alloc');
-    const domain = new Domain({ type, ops: this.#ops(true), ...extra });
+    return this.#alive(new Domain({ type, ops: this.#ops(true), ...extra }));
+  }
+
+  #alive(domain: Domain): Domain {
     this.live.add(domain);
     return domain;
   }
@@ -168,7 +230,9 @@ export class MockDriver implements IommuDriver {
   }
 
   #ops(freeable: boolean): DomainOps {
+    const { enforceCacheCoherency } = this.#options;
     return {
+      ...(enforceCacheCoherency && { enforceCacheCoherency }),
       attachDev: (domain, device) => this.#attach(domain, device),
       setDevPasid: (domain, device, pasid) => this.#attachPasid(domain, device, pasid),
       ...(freeable ? { free: (domain: Domain) => void this.live.delete(domain) } : {}),

@@ -3,13 +3,9 @@
 import type { Bus } from '../../device/bus.ts';
 import type { Device } from '../../device/device.ts';
 import { PciDevice } from '../../pci/device.ts';
-import { DomainType, type WantedType } from '../domain.ts';
 import type { IommuDriver } from '../driver.ts';
 import { type Dmar, type DmarUnit, parseDmar } from '../firmware/dmar.ts';
 import { readTable } from '../firmware/read-table.ts';
-import type { GroupingPolicy } from '../grouping/policy.ts';
-import { RegionType, type ReservedRegion } from '../reserved-region.ts';
-import { HardwareDriver } from './hardware.ts';
 import {
   anyRecorded,
   bitOf,
@@ -24,70 +20,8 @@ import {
 import { interruptIsolation } from './interrupt-remapping.ts';
 import { byFirstGroup } from './linked.ts';
 import { VtdCoverage } from './vtd-coverage.ts';
-
-/** Pages of 4 KiB, 2 MiB and 1 GiB. */
-const PAGE_SIZES = 0x4020_1000n;
-/** Message signalled interrupts of x86. */
-const MSI_WINDOW: ReservedRegion = { start: 0xfee0_0000n, last: 0xfeef_ffffn, type: RegionType.Msi };
-/** Floppy controllers behind ISA bridges reach the first 16 MiB (`CONFIG_INTEL_IOMMU_FLOPPY_WA`). */
-const ISA_WINDOW: ReservedRegion = { start: 0n, last: 0xff_ffffn, type: RegionType.DirectRelaxable };
-
-const CLASS_ISA_BRIDGE = 0x0601;
-const CLASS_USB = 0x0c03;
-const DISPLAY = 0x03;
-const INTEL = 0x8086;
-const CAP_CACHING_MODE = 1n << 7n;
-const ECAP_PASS_THROUGH = 1n << 6n;
-const ECAP_SCALABLE_MODE = 1n << 43n;
-const ECAP_SECOND_LEVEL = 1n << 46n;
-const ECAP_FIRST_LEVEL = 1n << 47n;
-
-/** `intel_iommu_ops`. */
-class VtdDriver extends HardwareDriver {
-  readonly #coverage: VtdCoverage | undefined;
-  readonly #bypassGraphics: boolean;
-  readonly #canPassThrough: (device: Device) => boolean | undefined;
-
-  constructor(
-    pciPolicy: GroupingPolicy,
-    coverage: VtdCoverage | undefined,
-    bypassGraphics: boolean,
-    canPassThrough: (device: Device) => boolean | undefined,
-  ) {
-    super({
-      name: 'intel',
-      pageSizes: PAGE_SIZES,
-      pciPolicy,
-      statics: { identity: true, blocked: true, release: true },
-      capabilities: ['cache-coherency', 'deferred-flush'],
-    });
-    this.#coverage = coverage;
-    this.#bypassGraphics = bypassGraphics;
-    this.#canPassThrough = canPassThrough;
-  }
-
-  /** `device_def_domain_type` */
-  defDomainType(device: Device): WantedType {
-    if (this.#canPassThrough(device) === false) return DomainType.Dma;
-    const integrated = device instanceof PciDevice && device.vendor === INTEL && device.pciBus.isRoot;
-    return this.#bypassGraphics && integrated && isClass(device, DISPLAY) ? DomainType.Identity : 0;
-  }
-
-  /** `intel_iommu_get_resv_regions` */
-  getResvRegions(device: Device): ReservedRegion[] {
-    if (!(device instanceof PciDevice)) return [MSI_WINDOW];
-    const relaxable = isClass(device, DISPLAY) || (device.class ?? 0) >>> 8 === CLASS_USB;
-    const type = relaxable ? RegionType.DirectRelaxable : RegionType.Direct;
-    const regions: ReservedRegion[] = (this.#coverage?.reservedFor(device) ?? []).map(({ start, last }) => ({
-      start,
-      last,
-      type,
-    }));
-    if ((device.class ?? 0) >>> 8 === CLASS_ISA_BRIDGE) regions.push(ISA_WINDOW);
-    regions.push(MSI_WINDOW);
-    return regions;
-  }
-}
+import { VtdDriver } from './vtd-driver.ts';
+import { Cap, Ecap } from './vtd-registers.ts';
 
 /** One unit, or a name of which no table tells what it covers. */
 class VtdUnit implements DetectedIommu {
@@ -178,15 +112,22 @@ function tableUnits(input: DetectInput, dmar: Dmar, coverage: VtdCoverage, notes
     if (device instanceof PciDevice) return coverage.lookup(device).unit;
     return dmar.units.find((unit) => nameOf.get(unit) === link);
   };
-  const canPassThrough = (device: Device) => {
-    const unit = unitOf(device);
-    const ecap = unit && register(known(unit), 'ecap');
-    return ecap === undefined ? undefined : (ecap & ECAP_PASS_THROUGH) !== 0n;
-  };
   const bypassGraphics = input.commandLine.intelIommu.mapIntegratedGraphics === false;
-  const driver = new VtdDriver(input.pciPolicy, coverage, bypassGraphics, canPassThrough);
-  const units: DetectedIommu[] = [];
   const active = coverage.units.filter((unit) => coverage.ignored(unit) === undefined);
+  const driver = new VtdDriver({
+    pciPolicy: input.pciPolicy,
+    coverage,
+    bypassGraphics,
+    scalableMode: input.commandLine.intelIommu.scalableMode !== false,
+    registers: {
+      all: (name) => active.map((unit) => register(known(unit), name)),
+      of: (device, name) => {
+        const unit = unitOf(device);
+        return unit && register(known(unit), name);
+      },
+    },
+  });
+  const units: DetectedIommu[] = [];
   const firstLevel = firstLevelByDefault(input, active.map(known));
   const isolatedMsi = interruptIsolation(input).isolated;
   for (const unit of active) {
@@ -223,8 +164,21 @@ function whyNot(coverage: VtdCoverage, device: PciDevice): string | undefined {
 
 /** Units known by name only: what they cover is what was linked to them. */
 function linkedUnits(input: DetectInput, notes: string[]): DetectedIommu[] {
-  const driver = new VtdDriver(input.pciPolicy, undefined, false, () => undefined);
   const recorded = byFirstGroup(input, VTD_NAME);
+  const driver = new VtdDriver({
+    pciPolicy: input.pciPolicy,
+    coverage: undefined,
+    bypassGraphics: false,
+    scalableMode: input.commandLine.intelIommu.scalableMode !== false,
+    registers: {
+      all: (name) => recorded.map((unit) => register(unit, name)),
+      of: (device, name) => {
+        const link = input.recorded.get(device.name)?.iommu;
+        const unit = recorded.find((each) => each.name === link);
+        return register(unit, name);
+      },
+    },
+  });
   const firstLevel = firstLevelByDefault(input, recorded);
   const isolatedMsi = interruptIsolation(input).isolated;
   return recorded.map((iommu) => {
@@ -246,7 +200,7 @@ function linkedUnits(input: DetectInput, notes: string[]): DetectedIommu[] {
 
 /** A unit that caches what is not there flushes strictly, unless DMA is translated by first-level tables. */
 function strictness(unit: RecordedIommu | undefined, firstLevel: boolean | undefined) {
-  const caching = bitOf(register(unit, 'cap'), CAP_CACHING_MODE);
+  const caching = bitOf(register(unit, 'cap'), Cap.CachingMode);
   if (caching !== true) return { forced: caching };
   // Units that could do without are few: by themselves they are taken not to.
   return { forced: firstLevel === undefined ? undefined : !firstLevel, otherwise: true };
@@ -263,13 +217,9 @@ function firstLevelByDefault(
     const answers = ecaps.map((ecap) => bitOf(ecap, bit));
     return answers.includes(false) ? false : answers.includes(undefined) ? undefined : true;
   };
-  const scalable = scalableMode === false ? false : all(ECAP_SCALABLE_MODE);
+  const scalable = scalableMode === false ? false : all(Ecap.ScalableMode);
   if (scalable === false) return false;
-  const [first, second] = [all(ECAP_FIRST_LEVEL), all(ECAP_SECOND_LEVEL)];
+  const [first, second] = [all(Ecap.FirstLevel), all(Ecap.SecondLevel)];
   if (first === false && second === true) return false;
   return scalable && scalableMode && first !== undefined && second !== undefined ? true : undefined;
-}
-
-function isClass(device: PciDevice, base: number): boolean {
-  return device.class !== undefined && device.class >>> 16 === base;
 }

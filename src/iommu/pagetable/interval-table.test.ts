@@ -1,11 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { answerOf } from '../testing.ts';
 import { IntervalTable } from './interval-table.ts';
-import { answerOf } from './testing.ts';
+
+/** Pages of one byte. */
+const BYTES = 0xffff_ffff_ffff_ffffn;
 
 describe('IntervalTable', () => {
   test('neighbours that continue each other become one entry, others do not', () => {
-    const table = new IntervalTable();
+    const table = new IntervalTable(BYTES);
     table.map(0n, 100n, 4n, 3);
     table.map(4n, 104n, 4n, 3);
     expect(table.size).toBe(1);
@@ -32,7 +35,7 @@ describe('IntervalTable', () => {
     );
     fc.assert(
       fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
-        const table = new IntervalTable();
+        const table = new IntervalTable(BYTES);
         const model = new Map<number, number>();
         for (const { kind, start, size, shift } of steps) {
           const addresses = Array.from({ length: size }, (_, i) => start + i);
