@@ -52,6 +52,12 @@ export abstract class GroupDomains extends GroupMembers {
     if (current !== undefined && current !== this.#default && current !== this.#blocking) {
       throw new KernelError('EBUSY', this.describe(), `is attached to ${current.label}`, 'detach that first');
     }
+    this.assertOwned(domain);
+    this.setDomain(domain);
+  }
+
+  /** @throws KernelError EINVAL no members, the first has no IOMMU, or the domain is of another driver */
+  protected assertOwned(domain: Domain): void {
     const { driver, device } = this.firstDriver();
     if (driver !== domain.owner) {
       throw new KernelError(
@@ -60,7 +66,6 @@ export abstract class GroupDomains extends GroupMembers {
         `${domain.label} was made by ${domain.owner?.name ?? 'no driver'}, ${device.name} is behind ${driver.name}`,
       );
     }
-    this.setDomain(domain);
   }
 
   /**

@@ -58,12 +58,15 @@ export abstract class GroupPasids extends GroupDefault {
    * `iommu_replace_group_handle`.
    *
    * @param handle takes the place of the one before; none leaves the place empty
-   * @throws KernelError EINVAL no domain given; else a driver's refusal, and then nothing has changed
+   * @throws KernelError EINVAL no domain given, or one of another driver; else a driver's refusal, and then nothing has
+   *   changed
    */
   replaceDomainHandle(domain: Domain | undefined, handle: AttachHandle | undefined): void {
     this.alive('replacing its domain');
     if (domain === undefined) throw new KernelError('EINVAL', this.describe(), 'no domain to replace with');
     using _ = this.lock.hold('iommu_replace_group_handle');
+    // The kernel leaves this to drivers, each of which would have to tell a stranger's domain from its own.
+    this.assertOwned(domain);
     if (handle) handle.domain = domain;
     this.setDomain(domain);
     if (handle) this.#table().set(NO_PASID, { domain, handle });

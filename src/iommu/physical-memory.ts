@@ -13,6 +13,8 @@ import { PinCounts } from './pin-counts.ts';
 export interface Backing {
   read(offset: number, into: Uint8Array): void;
   write(offset: number, from: Uint8Array): void;
+  /** The last pin of the range is gone. It may be released now; absent: nobody asks. */
+  idle?(): void;
 }
 
 /** Contiguous page frames of one owner. */
@@ -179,7 +181,9 @@ export class PhysicalMemory {
   #unpin(range: Range, at: number, count: number): void {
     range.counts.remove(at, count);
     this.#pinned -= count;
-    if (range.orphaned && range.counts.total === 0) this.#remove(range);
+    if (range.counts.total > 0) return;
+    if (range.orphaned) this.#remove(range);
+    else range.backing.idle?.();
   }
 
   #slices(address: bigint, length: number): Slice[] {

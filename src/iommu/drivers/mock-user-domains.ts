@@ -43,8 +43,11 @@ export class MockNestedDomain extends Domain {
       ops: {
         ...ops,
         cacheInvalidateUser: (_domain, array) => this.#invalidate(array),
-        translateDma: (_domain, iova, write) =>
-          parent.pageTable?.access(BigInt.asUintN(64, iova + this.offset), write) ?? 'not-mapped',
+        translateDma: (_domain, iova, write) => {
+          const at = BigInt.asUintN(64, iova + this.offset);
+          const found = parent.pageTable?.access(at, write) ?? 'not-mapped';
+          return typeof found === 'string' ? found : { paddr: found.paddr, last: iova + (found.last - at) };
+        },
       },
     });
     this.offset = copyStructFromUser(userData, MOCK_NESTED_DATA, DATA_SIZE).getBigUint64(0, true);

@@ -28,7 +28,6 @@ const FORMAT: EntryFormat = {
   name: 'AMD v1',
   pageShift: 12,
   firstLevels: FIRST_LEVELS,
-  mostLevels: MOST_LEVELS,
   inputWidth: 64,
   outputWidth: 52,
   framePosition: 12,

@@ -163,6 +163,27 @@ describe.each(FORMATS)('$name', ({ make, page, orders, partial, needsProt, lastM
     expect(table.dump()).toEqual(before);
   });
 
+  test('runs reach the top of the range, and no further than memory that entries can name', () => {
+    const table = make();
+    const runs = new FrameRuns();
+    runs.push(1000, 1);
+    runs.push(5, 1);
+    const top = table.lastAddress + 1n;
+    table.mapRuns(top - 8192n, runs, 0, 8192n, RW, false);
+    expect([table.translate(top - 8192n), table.translate(top - 4096n)]).toEqual([4096000n, 20480n]);
+    expect(table.walk(top - 8192n).at(-1)?.address).toBe(4096000n);
+    if (lastMemory === 0xffff_ffff_ffff_ffffn) return;
+    const before = table.dump();
+    const beyond = Number((lastMemory + 1n) / 4096n);
+    for (const frames of [[beyond], [7, beyond]]) {
+      const bad = new FrameRuns();
+      for (const frame of frames) bad.push(frame, 1);
+      const size = BigInt(frames.length) * 4096n;
+      expect(answerOf(() => table.mapRuns(0n, bad, 0, size, RW, false))).toBe('EINVAL');
+    }
+    expect(table.dump()).toEqual(before);
+  });
+
   test('small runs are mapped with no leaf larger than PAGE_SIZE, so that each page can go by itself', () => {
     const table = make();
     const runs = new FrameRuns();
@@ -232,6 +253,44 @@ describe.each(FORMATS)('$name', ({ make, page, orders, partial, needsProt, lastM
         [500n * page, 10n * page],
         [512n * page, 8n * page],
       ]);
+    });
+
+    test('a table that is used again tells of new writes only', () => {
+      const table = make();
+      table.setDirtyTracking(true);
+      const far = 4096n * page;
+      table.map(0n, MEMORY, page, RW);
+      table.map(far, MEMORY, page, RW);
+      table.access(far, true);
+      table.unmap(far, page);
+      expect(dirtyIn(table, 0n, table.lastAddress, true)).toEqual([]);
+      table.map(2n * far, MEMORY, page, RW);
+      expect(dirtyIn(table, 0n, table.lastAddress, true)).toEqual([]);
+      table.access(2n * far, true);
+      expect(dirtyIn(table, 0n, table.lastAddress, true)).toEqual([[2n * far, page]]);
+    });
+
+    test('what is written stays known when levels are added', () => {
+      const table = make();
+      table.setDirtyTracking(true);
+      table.map(0n, MEMORY, page, RW);
+      table.access(0n, true);
+      table.map(table.lastAddress + 1n - page, 0n, page, RW);
+      expect(dirtyIn(table, 0n, table.lastAddress, true)).toEqual([[0n, page]]);
+    });
+
+    test('a leaf written to anywhere is dirty in every part that is asked for', () => {
+      const table = make();
+      table.setDirtyTracking(true);
+      table.map(16n * large, MEMORY, 16n * page, RW);
+      for (const written of [0n, 15n]) {
+        table.access(16n * large + written * page, true);
+        const leaf = [...table.leaves(0n, GiB)].find(({ dirty }) => dirty)!;
+        const middle = 16n * large + 7n * page;
+        const inside = partial !== 'exact' && leaf.size >= 16n * page;
+        expect(dirtyIn(table, middle, middle + page - 1n, false)).toEqual(inside ? [[middle, page]] : []);
+        expect(dirtyIn(table, 0n, GiB, true)).toHaveLength(1);
+      }
     });
 
     test('unmapped and mapped again is clean', () => {

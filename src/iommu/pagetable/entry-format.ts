@@ -22,9 +22,8 @@ export interface EntryFormat {
   readonly name: string;
   /** Smallest page: 2^pageShift bytes. */
   readonly pageShift: number;
-  /** Levels of a new table, and the most it can grow to as addresses need it. */
+  /** Levels of a new table; more are added as addresses need them, as far as `inputWidth` goes. */
   readonly firstLevels: number;
-  readonly mostLevels: number;
   /** Bits of an I/O address, and of a memory address. */
   readonly inputWidth: number;
   readonly outputWidth: number;

@@ -26,7 +26,6 @@ const FORMAT: EntryFormat = {
   name: 'selftest mock, 2 KiB pages',
   pageShift: 11,
   firstLevels: 1,
-  mostLevels: MOST_LEVELS,
   inputWidth: 64,
   outputWidth: 64,
   framePosition: 0,

@@ -6,10 +6,11 @@ import type { FrameRuns } from '../frame-runs.ts';
 import { addressOf, hex, isAligned, POWER, pageOf } from './addresses.ts';
 import { clear } from './clear.ts';
 import { dumpTables, walkTables } from './describe.ts';
-import { leafHas, readAndClearDirty, setAccessed, setDirty } from './dirty.ts';
-import { type EntryFormat, frameField } from './entry-format.ts';
+import { readAndClearDirty, setAccessed, setDirty } from './dirty.ts';
+import type { EntryFormat } from './entry-format.ts';
 import { type Filling, fill, fillShortRuns } from './fill.ts';
 import type { IoPageTable, Leaf, PageAccess, WalkStep } from './io-page-table.ts';
+import { endOfMapped, frameAt, leafAt, leafPages } from './leaf.ts';
 import { LeafSizes } from './leaf-sizes.ts';
 import { RadixTree } from './radix-tree.ts';
 import { CHUNK_MASK, CHUNK_SHIFT, TablePool } from './table-pool.ts';
@@ -145,7 +146,7 @@ export class RadixTable implements IoPageTable {
   /** Frame that a page leads to, both in units of the smallest page; -1 where nothing is mapped. */
   frameOf(page: number): number {
     const at = this.#tree.find(page);
-    return at < 0 ? -1 : this.#frameAt(at, page);
+    return at < 0 ? -1 : frameAt(this.#tree, at, page);
   }
 
   access(iova: bigint, write: boolean): PageAccess {
@@ -158,8 +159,8 @@ export class RadixTable implements IoPageTable {
     const word = at & CHUNK_MASK;
     const needed = write ? writable : read;
     if ((chunk[word + needed.word]! & needed.mask) === 0) return write ? 'not-writable' : 'not-readable';
-    const pages = POWER[this.#format.leafOrder(chunk[word]!, chunk[word + 1]!, tree.level)]!;
-    const paddr = addressOf(this.#frameAt(at, page), pageShift) + BigInt.asUintN(pageShift, iova);
+    const pages = leafPages(tree, at);
+    const paddr = addressOf(frameAt(tree, at, page), pageShift) + BigInt.asUintN(pageShift, iova);
     const last = addressOf(page - (page % pages) + pages, pageShift) - 1n;
     if (this.#dirtyTracking) {
       setAccessed(tree, page);
@@ -175,11 +176,12 @@ export class RadixTable implements IoPageTable {
   *leaves(start: bigint, last: bigint): Generator<Leaf> {
     const { pageShift } = this.#format;
     const end = pageOf(last, pageShift);
-    let page = this.#tree.seek(pageOf(start, pageShift));
+    const tree = this.#tree;
+    let page = tree.seek(pageOf(start, pageShift));
     while (page >= 0 && page <= end) {
-      const leaf = this.#leafAt(page);
+      const leaf = leafAt(tree, page);
       yield leaf;
-      page = this.#tree.seek(pageOf(leaf.iova, pageShift) + pageOf(leaf.size, pageShift));
+      page = tree.seek(pageOf(leaf.iova, pageShift) + pageOf(leaf.size, pageShift));
     }
   }
 
@@ -197,7 +199,7 @@ export class RadixTable implements IoPageTable {
         break;
       }
       if (mapped > page) holes.push({ start: from, last: addressOf(mapped, pageShift) - 1n });
-      page = this.#endOfMapped(mapped, end);
+      page = endOfMapped(tree, mapped, end);
       from = addressOf(page, pageShift);
     }
     return holes;
@@ -252,52 +254,6 @@ export class RadixTable implements IoPageTable {
     if (filling.page > page) clear(tree, page, filling.page - page);
     tree.prune(filling.page);
     tree.shrink(levels);
-  }
-
-  #frameAt(at: number, page: number): number {
-    const chunk = this.#tree.pool.chunks[at >>> CHUNK_SHIFT]!;
-    const low = chunk[at & CHUNK_MASK]!;
-    const high = chunk[(at & CHUNK_MASK) + 1]!;
-    const field = frameField(this.#format, low, high);
-    const order = this.#format.leafOrder(low, high, this.#tree.level);
-    if (order === 0) return field;
-    const pages = POWER[order]!;
-    return field - (field % pages) + (page % pages);
-  }
-
-  #leafAt(page: number): Leaf {
-    const { pageShift, read, write, accessed } = this.#format;
-    const tree = this.#tree;
-    const at = tree.find(page);
-    const chunk = tree.pool.chunks[at >>> CHUNK_SHIFT]!;
-    const words = [chunk[at & CHUNK_MASK]!, chunk[(at & CHUNK_MASK) + 1]!] as const;
-    const order = this.#format.leafOrder(words[0], words[1], tree.level);
-    const pages = POWER[order]!;
-    const first = page - (page % pages);
-    return {
-      iova: addressOf(first, pageShift),
-      paddr: addressOf(this.#frameAt(at, first), pageShift),
-      size: addressOf(pages, pageShift),
-      prot:
-        (words[read.word] & read.mask ? Prot.Read : 0) | (words[write.word] & write.mask ? Prot.Write : 0),
-      accessed: accessed !== undefined && leafHas(tree, at, order, accessed),
-      dirty: leafHas(tree, at, order, this.#format.dirty),
-    };
-  }
-
-  /** First page after `page` that is not mapped, or `end`. */
-  #endOfMapped(page: number, end: number): number {
-    const tree = this.#tree;
-    let at = page;
-    while (at < end) {
-      const entry = tree.find(at);
-      if (entry < 0) return at;
-      const chunk = tree.pool.chunks[entry >>> CHUNK_SHIFT]!;
-      const word = entry & CHUNK_MASK;
-      const pages = POWER[this.#format.leafOrder(chunk[word]!, chunk[word + 1]!, tree.level)]!;
-      at += pages - (at % pages);
-    }
-    return end;
   }
 
   #assertFits(page: number, count: number): void {

@@ -254,6 +254,7 @@ describe.each(FORMATS)('$name', (format) => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 30 }), (steps) => {
         const pair = new Pair(format, unit, base);
+        pair.do(['track', true]);
         for (const each of steps) pair.do(each);
         pair.check();
         pair.table.free();

@@ -63,7 +63,6 @@ function makeFormat(levels: number, inputWidth: number): EntryFormat {
     name: 'VT-d second level',
     pageShift: 12,
     firstLevels: levels,
-    mostLevels: levels,
     inputWidth,
     outputWidth: 52,
     framePosition: 12,
