@@ -4,6 +4,8 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { format } from 'node:util';
+import { transformWithOxc } from 'vite';
 import { expect, test } from 'vitest';
 import { run } from '../src/cli/run.ts';
 import { readHost } from '../src/host/read-host.ts';
@@ -31,6 +33,28 @@ function shown(words: string): string {
     .map((line) => line.slice(4))
     .join('\n');
 }
+
+/** The indented blocks of a section, in order. */
+function blocks(heading: string): string[] {
+  const section = readme.split(`${heading}\n`)[1]?.split(/^#/m)[0] ?? '';
+  const texts = section.split(/^(?=\S)/m).map((text) => text.replace(/^.*\n/, ''));
+  return texts.filter((text) => text.includes('    ')).map((text) => text.replace(/^ {4}/gm, ''));
+}
+
+/** Runs a program that imports ringfence, from the root of the repository; what it prints. */
+async function output(program: string): Promise<string> {
+  const { code } = await transformWithOxc(program, 'readme.ts');
+  const lines: string[] = [];
+  const load = (name: string) => (name === 'ringfence' ? import('../src/index.ts') : import(name));
+  const AsyncFunction = (async () => {}).constructor as new (...code: string[]) => Run;
+  const body = code.replace(/^import (\{.*?\}) from (".*?")/gms, 'const $1 = await load($2)');
+  await new AsyncFunction('load', 'console', body)(load, {
+    log: (...words) => lines.push(format(...words)),
+  });
+  return lines.join('\n');
+}
+
+type Run = (load: (name: string) => Promise<unknown>, console: Pick<Console, 'log'>) => Promise<void>;
 
 async function printed(words: string[], env: Record<string, string> = {}): Promise<string> {
   let out = '';
@@ -83,6 +107,17 @@ test('a hand-over, from question to undo', async () => {
   } finally {
     rmSync(folder, { recursive: true });
   }
+});
+
+test('the library, on a recorded machine', async () => {
+  const [program] = blocks('## As a library');
+  expect(await output(program!)).toContain('0000:08:00.0');
+});
+
+test('the library, handed over in-process', async () => {
+  const [program, prints] = blocks('### Handed over, in-process');
+  const words = (text: string): string[] => text.trim().split(/\s+/);
+  expect(words(await output(program!))).toEqual(words(prints!));
 });
 
 test('every option and file it names is there', () => {

@@ -182,6 +182,8 @@ export interface IommuInstance {
 
   /** The device this IOMMU is, where it is one (an AMD IOMMU function); its sysfs directory lies below it. */
   readonly device?: Device;
+  /** Path in sysfs of what its directory lies below, where that is nothing the model has (a virtio device). */
+  readonly parentPath?: string | undefined;
 
   /** Whether this IOMMU translates the device. Asked once per probe; the first registered that covers wins. */
   covers(device: Device): boolean;

@@ -52,6 +52,7 @@ export class FrameRuns {
   append(other: FrameRuns): void {
     if (other.#length === 0) return;
     this.push(other.first(0), other.count(0));
+    if (other.#length === 1) return;
     const rest = other.#data.subarray(2, 2 * other.#length);
     const end = 2 * this.#length;
     if (end + rest.length > this.#data.length) this.#grow(end + rest.length);

@@ -17,7 +17,7 @@ export class InstanceDirectory {
    * @throws KernelError EEXIST an IOMMU of that name is there
    */
   constructor(sysfs: Sysfs, instance: IommuInstance) {
-    const parent = instance.device?.kobj?.path ?? '/devices/virtual';
+    const parent = instance.parentPath ?? instance.device?.kobj?.path ?? '/devices/virtual';
     this.#class = sysfs.makePath('/class/iommu');
     if (this.#class.entry(instance.name)) {
       throw new KernelError('EEXIST', instance.name, 'an IOMMU of this name is registered');

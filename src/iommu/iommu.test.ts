@@ -50,6 +50,20 @@ describe('grouping.md 1: registering an IOMMU', () => {
     expect(bench.iommu.noGroupReason(b!)).toEqual({ because: 'never-probed' });
   });
 
+  test('one registered for a bus has what comes to that bus, and nothing else, whoever was there before', () => {
+    const bench = new Bench();
+    const own = bench.addBus('own');
+    bench.iommu.registerDevice(new MockIommu({ name: 'all', driver: new MockDriver() }));
+    const ofBus = new MockIommu({ name: 'of-bus', driver: new MockDriver() });
+    bench.iommu.registerDevice(ofBus, own);
+    const there = bench.device('there', undefined, own);
+    const elsewhere = bench.device('elsewhere');
+    expect(bench.iommu.instanceOf(there)?.name).toBe('of-bus');
+    expect(bench.iommu.instanceOf(elsewhere)?.name).toBe('all');
+    bench.iommu.unregisterDevice(ofBus);
+    expect(bench.iommu.groupOf(there)).toBeUndefined();
+  });
+
   test('first registered IOMMU that covers a device has it; a later one takes what is left', () => {
     const bench = new Bench();
     const [a, b, c] = bench.devices('a', 'b', 'c');

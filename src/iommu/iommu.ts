@@ -126,6 +126,7 @@ export class Iommu extends DeviceProbe implements GroupContext {
     }
     this.registered.set(instance, {
       directory: new InstanceDirectory(this.sysfs, instance),
+      bus,
       singleton: undefined,
     });
     try {

@@ -13,6 +13,8 @@ import type { InstanceDirectory } from './instance-sysfs.ts';
 /** What the core keeps of a registered IOMMU. */
 export interface Registered {
   directory: InstanceDirectory;
+  /** The one bus it was registered for. */
+  bus: Bus | undefined;
   /** The group all devices of the IOMMU share, with a reference of its own (`singleton_group`). */
   singleton: Group | undefined;
 }
@@ -109,9 +111,16 @@ export abstract class DeviceProbe extends DeviceCalls {
     }
   }
 
+  /** One that is there for the device's bus alone comes before those that take whatever they find. */
   #instanceFor(device: Device): IommuInstance | undefined {
-    for (const instance of this.registered.keys()) if (instance.covers(device)) return instance;
-    return undefined;
+    let found: IommuInstance | undefined;
+    for (const [instance, { bus }] of this.registered) {
+      if (bus === undefined ? found !== undefined : bus !== device.bus) continue;
+      if (!instance.covers(device)) continue;
+      if (bus !== undefined) return instance;
+      found = instance;
+    }
+    return found;
   }
 
   /** `iommu_init_device`: the driver, the links and the group, or nothing of it. */

@@ -147,6 +147,23 @@ describe('attach, replace and detach', () => {
     expect(failed).toContain('access entry');
   });
 
+  it('cannot be released while it is being detached, not even later', async () => {
+    let released: Promise<void> | undefined;
+    const { context, ioas, access } = setUp({
+      unmap: () => {
+        released ??= access.releaseWhenIdle();
+      },
+    });
+    access.attach(ioas.id);
+    access.detach();
+    await expect(released).rejects.toMatchObject({ code: 'EBUSY' });
+    expect(context.objects.peek(access.id)).toBe(access);
+    expect([access.users, ioas.users]).toEqual([2, 1]);
+    access.attach(ioas.id);
+    access.release();
+    expect([context.objects.peek(access.id), ioas.users]).toEqual([undefined, 1]);
+  });
+
   it('release detaches, and waits for a callback in flight when asked to', async () => {
     let released: Promise<void> | undefined;
     const { context, ioas, access, map } = setUp({

@@ -104,9 +104,10 @@ export class Access extends AccessPages implements IovaUser {
    * As `release`, once callbacks in flight have come back.
    *
    * @param timeoutMs how long to wait, the kernel's 60 s unless told
-   * @throws KernelError EBUSY they did not come back in time
+   * @throws KernelError EBUSY it is being detached, or they did not come back in time; nothing has changed then
    */
   async releaseWhenIdle(timeoutMs?: number): Promise<void> {
+    this.#assertSettled();
     await this.context.objects.destroyOwnedWhenIdle(this, timeoutMs === undefined ? {} : { timeoutMs });
   }
 

@@ -140,8 +140,10 @@ describe('areas of an address space', () => {
       fc.property(fc.array(step, { minLength: 1, maxLength: 120 }), (steps) => {
         const map = new AreaMap<Area>();
         const model = new Model();
-        for (const one of steps) take(map, model, one);
-        checkTree(map.tree);
+        for (const one of steps) {
+          take(map, model, one);
+          checkTree(map.tree);
+        }
         expect(areasOf(map)).toEqual(model.areas);
         compare(map, model, { start: 0n, last: ULONG_MAX }, 0n);
       }),
@@ -157,12 +159,12 @@ describe('areas of an address space', () => {
     const random = xorshift(7);
     const map = new AreaMap<Area>();
     const model = new Model();
-    const places = 3000;
+    const places = 6000;
     // Mostly added, then both, then mostly removed, until it is nearly empty again.
     for (const [steps, adding] of [
-      [2500, 0.9],
+      [4500, 0.9],
       [1500, 0.5],
-      [6000, 0.05],
+      [7000, 0.05],
     ] as const) {
       for (let n = 0; n < steps; n++) {
         const start = base + BigInt(random() % places) * 4n * unit;
@@ -170,8 +172,8 @@ describe('areas of an address space', () => {
         const added = { start, last };
         if (random() / 2 ** 32 < adding) take(map, model, { do: 'set', area: added });
         else take(map, model, { do: 'delete', nth: random() });
+        if (n % 10 === 0) checkTree(map.tree);
         if (n % 100 === 0) {
-          checkTree(map.tree);
           compare(map, model, added, BigInt(random() % 40) * unit);
         }
       }

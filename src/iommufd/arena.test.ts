@@ -84,6 +84,17 @@ describe('ProcessMemory', () => {
     expect(memory.mmap(1).base).toBeGreaterThan(BASE);
   });
 
+  it('writes what comes before the first byte that cannot be written, as copy_to_user does', () => {
+    const memory = new ProcessMemory(new PhysicalMemory());
+    const low = memory.mmap(1, { base: BASE });
+    const end = () => [...low.bytes(low.last - 1n, 2)];
+    expect(answerOf(() => memory.write(low.last - 1n, Uint8Array.of(1, 2, 3)))).toBe('EFAULT');
+    expect(end()).toEqual([1, 2]);
+    memory.mmap(1, { base: low.last + 1n, writable: false });
+    expect(answerOf(() => memory.write(low.last - 1n, Uint8Array.of(4, 5, 6)))).toBe('EFAULT');
+    expect(end()).toEqual([4, 5]);
+  });
+
   it('takes no pin when a later page cannot be pinned', () => {
     const physical = new PhysicalMemory();
     const memory = new ProcessMemory(physical);
@@ -119,6 +130,15 @@ describe('ProcessMemory', () => {
     expect(pagesOf(memory)).toBe(pagesOf(memory));
     const runs = pinned((into) => pagesOf(memory).pin(2 ** 51, 1, true, into));
     expect(runs.first(0)).toBe(arena.frameOf(0));
+  });
+
+  it('refuses pages that end with the last address with EOVERFLOW, and those before with EFAULT', () => {
+    const pages = pagesOf(new ProcessMemory(new PhysicalMemory()));
+    const pin = (first: number, count: number) =>
+      answerOf(() => pages.pin(first, count, true, new FrameRuns()));
+    expect(pin(2 ** 52 - 1, 1)).toBe('EOVERFLOW');
+    expect(pin(2 ** 52 - 2, 2)).toBe('EOVERFLOW');
+    expect(pin(2 ** 52 - 2, 1)).toBe('EFAULT');
   });
 });
 

@@ -43,7 +43,8 @@ export class DirtyBitmap {
 
   /**
    * `iova_bitmap_set`: addresses `iova … iova+length-1` are dirty. What the bitmap does not cover is left out, and so
-   * is what follows a page of it that cannot be written: the kernel reports neither.
+   * is what follows a page of it that cannot be written: the kernel reports neither. Where a large leaf reaches past
+   * the range, 6.12 sets bits past the end of the bitmap, up to the end of its page; that is not followed.
    */
   set(iova: bigint, length: bigint): void {
     const first = iova > this.iova ? iova : this.iova;

@@ -19,6 +19,27 @@ export interface Held<T extends IommufdObject> extends Disposable {
   readonly object: T;
 }
 
+/** `iommufd_lock_obj` when made, `iommufd_put_object` when disposed. Every call makes some, so it is small. */
+class Hold<T extends IommufdObject> implements Held<T> {
+  readonly object: T;
+  readonly #calls: CallsInFlight;
+  #held = true;
+
+  constructor(object: T, calls: CallsInFlight) {
+    this.object = object;
+    this.#calls = calls;
+    object.users++;
+    object.callsInFlight++;
+  }
+
+  [Symbol.dispose](): void {
+    if (!this.#held) return;
+    this.#held = false;
+    this.object.users--;
+    if (--this.object.callsInFlight === 0) this.#calls.idle(this.object);
+  }
+}
+
 export class ObjectTable {
   readonly #faults: FaultInjector;
   readonly #ids: Ida;
@@ -129,18 +150,7 @@ export class ObjectTable {
 
   /** `iommufd_lock_obj` on an object somebody found in another way. */
   hold<T extends IommufdObject>(object: T): Held<T> {
-    object.users++;
-    object.callsInFlight++;
-    let held = true;
-    return {
-      object,
-      [Symbol.dispose]: () => {
-        if (!held) return;
-        held = false;
-        object.users--;
-        if (--object.callsInFlight === 0) this.#calls.idle(object);
-      },
-    };
+    return new Hold(object, this.#calls);
   }
 
   /**

@@ -248,6 +248,17 @@ describe('cutting an area in two', () => {
 });
 
 describe('rw', () => {
+  it('has no page at the end of all addresses: EOVERFLOW through pins, EFAULT for copies and single pages', () => {
+    const bench = new PageSetBench();
+    const pages = bench.pages(2n ** 64n - 2n * PAGE, 2);
+    const rw = (offset: bigint, slow: boolean) =>
+      answerOf(() => pages.rw(offset, new Uint8Array(4), false, slow));
+    expect(rw(PAGE, false)).toBe('EFAULT');
+    expect(rw(PAGE, true)).toBe('EFAULT');
+    expect(rw(PAGE - 2n, true)).toBe('EOVERFLOW');
+    expect(bench.physical.pinned).toBe(0);
+  });
+
   it.each([false, true])('moves bytes across pages and leaves no pin (through frames: %s)', (slow) => {
     const { bench, arena, pages, area } = setUp(4, 'scattered');
     const bytes = Uint8Array.from({ length: 9000 }, (_, n) => n % 253);

@@ -11,7 +11,8 @@ import { FrameRuns } from '../iommu/frame-runs.ts';
 import { KernelError } from '../kernel/errors.ts';
 import type { Area } from './area.ts';
 import { PAGE_BYTES, PAGE_SIZE } from './limits.ts';
-import { PinnedSet } from './pinned-set.ts';
+import { type PageSetInit, PinnedSet } from './pinned-set.ts';
+import type { UserMemory } from './user-memory.ts';
 
 /** An access, by its exact range (`struct iopt_pages_access`). */
 interface Access {
@@ -24,6 +25,12 @@ interface Access {
 export class PageSet extends PinnedSet {
   #references = 1;
   #accesses: Map<string, Access> | undefined;
+
+  /** @throws KernelError EBADF the source is a file that is not open any more */
+  constructor(init: PageSetInit) {
+    super(init);
+    this.source.hold?.();
+  }
 
   /** References held: areas, and lists of pages on their way to become areas. */
   get references(): number {
@@ -47,7 +54,9 @@ export class PageSet extends PinnedSet {
    */
   put(): void {
     this.#references--;
-    if (this.#references === 0 && this.pinnedPages > 0) {
+    if (this.#references > 0) return;
+    this.source.release?.();
+    if (this.pinnedPages > 0) {
       throw new KernelError('EBUSY', this.label, `are forgotten with ${this.pinnedPages} of them pinned`);
     }
   }
@@ -131,7 +140,8 @@ export class PageSet extends PinnedSet {
   }
 
   /**
-   * `iopt_pages_rw_access`: copies bytes to or from the pages, pinned or not.
+   * `iopt_pages_rw_access`: copies bytes to or from the pages, pinned or not. A write to user memory that is refused
+   * may have written what comes before.
    *
    * @param offset in bytes, from the start of page 0
    * @param slow through page frames, as for a caller in another process, even if the user's memory could be copied
@@ -147,7 +157,7 @@ export class PageSet extends PinnedSet {
     if (user === undefined || user.gone || (slow && first < last)) {
       this.#rwFrames(first, last, within, bytes, write);
     } else if (slow) {
-      this.#rwPage(first, within, bytes, write);
+      this.#rwPage(user, first, within, bytes, write);
     } else {
       const address = BigInt(this.firstPage) * PAGE_BYTES + offset;
       if (write) user.write(address, bytes);
@@ -186,10 +196,10 @@ export class PageSet extends PinnedSet {
   }
 
   /** `iopt_pages_rw_page`: one page, pinned for the moment and only as needed. */
-  #rwPage(page: number, within: number, bytes: Uint8Array, write: boolean): void {
+  #rwPage(user: UserMemory, page: number, within: number, bytes: Uint8Array, write: boolean): void {
     const runs = new FrameRuns();
     this.faults.step('pin pages');
-    this.source.pin(this.firstPage + page, 1, write, runs);
+    user.pin(BigInt(this.firstPage + page) * PAGE_BYTES, 1, write, runs);
     this.#copy(runs, within, bytes, write);
     this.physical.unpin(runs.first(0), 1);
   }

@@ -74,16 +74,18 @@ export class ProcessMemory implements UserMemory {
   }
 
   write(address: bigint, from: Uint8Array): void {
-    const parts = this.#parts(address, from.length);
-    for (const { arena } of parts) {
-      if (!arena.writable) throw new KernelError('EFAULT', this.name, `${arena.name} is read-only`);
-    }
-    for (const part of parts)
+    for (const part of this.#parts(address, from.length)) {
       part.arena.write(part.address, from.subarray(part.from, part.from + part.length));
+    }
   }
 
   pin(address: bigint, count: number, writable: boolean, runs: FrameRuns): void {
-    const parts = this.#parts(address, count * PAGE_SIZE);
+    const parts = [...this.#parts(address, count * PAGE_SIZE)];
+    const [only] = parts;
+    if (only !== undefined && parts.length === 1) {
+      only.arena.pin(address, count, writable, runs);
+      return;
+    }
     const taken = new FrameRuns();
     try {
       for (const part of parts) part.arena.pin(part.address, part.length / PAGE_SIZE, writable, taken);
@@ -94,9 +96,8 @@ export class ProcessMemory implements UserMemory {
     runs.append(taken);
   }
 
-  /** @throws KernelError EFAULT part of the range is not mapped */
-  #parts(address: bigint, length: number): Part[] {
-    const parts: Part[] = [];
+  /** @throws KernelError EFAULT at the first byte that is not mapped, once the parts before it are through */
+  *#parts(address: bigint, length: number): Generator<Part, void, undefined> {
     const end = address + BigInt(length);
     let at = this.#firstEndingAtOrAfter(address);
     for (let next = address; next < end; at++) {
@@ -105,10 +106,9 @@ export class ProcessMemory implements UserMemory {
         throw new KernelError('EFAULT', this.name, `nothing is mapped at 0x${next.toString(16)}`);
       }
       const stop = arena.last < end ? arena.last + 1n : end;
-      parts.push({ arena, address: next, from: Number(next - address), length: Number(stop - next) });
+      yield { arena, address: next, from: Number(next - address), length: Number(stop - next) };
       next = stop;
     }
-    return parts;
   }
 
   #firstEndingAtOrAfter(address: bigint): number {

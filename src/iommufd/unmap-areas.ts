@@ -35,8 +35,8 @@ export interface UnmapHost {
  * `iopt_unmap_iova_range`: takes away every area in `start … last`.
  *
  * @returns bytes that were mapped there, 0n for none; 64 bits as the kernel counts
- * @throws UnmapError EBUSY an area is still being filled, or holds a hardware queue; ENOENT an area reaches out of the range; EDEADLK an
- *   in-kernel user did not let go, however often it was asked; the area lets nobody in any more then
+ * @throws UnmapError EBUSY an area is still being filled, or holds a hardware queue; ENOENT an area reaches out of the
+ *   range; EDEADLK an in-kernel user did not let go, however often it was asked; the area lets nobody in any more then
  */
 export function unmapAreas(host: UnmapHost, start: bigint, last: bigint): bigint {
   let from = start;
@@ -46,13 +46,13 @@ export function unmapAreas(host: UnmapHost, start: bigint, last: bigint): bigint
     new UnmapError(BigInt.asUintN(64, unmapped), code, host.name, problem, remedy);
 
   for (let area = host.areas.firstIn(from, last); area !== undefined; area = host.areas.firstIn(from, last)) {
-    const words = `what is mapped at ${rangeWords(area.iova, area.last)}`;
-    if (host.unsettled.has(area))
-      throw refuse('EBUSY', `${words} is still being mapped`, 'wait for that call');
-    if (area.iova < from || area.last > last) {
-      throw refuse('ENOENT', `${words} is only partly in the range`, 'unmap it as a whole');
+    if (host.unsettled.has(area)) {
+      throw refuse('EBUSY', `${wordsOf(area)} is still being mapped`, 'wait for that call');
     }
-    if (area.locks > 0) throw refuse('EBUSY', `${words} holds a hardware queue`, 'destroy the queue');
+    if (area.iova < from || area.last > last) {
+      throw refuse('ENOENT', `${wordsOf(area)} is only partly in the range`, 'unmap it as a whole');
+    }
+    if (area.locks > 0) throw refuse('EBUSY', `${wordsOf(area)} holds a hardware queue`, 'destroy the queue');
     if (area.iova !== from) requests = 0;
     if (area.accesses > 0) {
       from = area.iova;
@@ -61,7 +61,7 @@ export function unmapAreas(host: UnmapHost, start: bigint, last: bigint): bigint
       if (++requests > MOST_REQUESTS) {
         throw refuse(
           'EDEADLK',
-          `${words} is pinned by a user that does not let go`,
+          `${wordsOf(area)} is pinned by a user that does not let go`,
           'its driver is at fault',
         );
       }
@@ -73,4 +73,8 @@ export function unmapAreas(host: UnmapHost, start: bigint, last: bigint): bigint
     from = area.last + 1n;
   }
   return BigInt.asUintN(64, unmapped);
+}
+
+function wordsOf(area: Area): string {
+  return `what is mapped at ${rangeWords(area.iova, area.last)}`;
 }

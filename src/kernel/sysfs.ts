@@ -155,7 +155,7 @@ function segments(path: string): string[] {
 }
 
 /** `kernfs_get_target_path`: up to the nearest directory above both, which is never the target itself, and down. */
-function relativePath(fromDirectory: string, target: string): string {
+export function relativePath(fromDirectory: string, target: string): string {
   const from = segments(fromDirectory);
   const to = segments(target);
   let shared = 0;

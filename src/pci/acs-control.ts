@@ -34,6 +34,7 @@ export class AcsControl {
   readonly #mode: AcsControlOptions['mode'];
   readonly #noAts: boolean;
   readonly #parameters: AcsParameter[] = [];
+  readonly #written = new WeakMap<PciDevice, number>();
 
   constructor(options: AcsControlOptions) {
     this.#mode = options.mode;
@@ -51,11 +52,21 @@ export class AcsControl {
     return this.#parameters.flatMap((parameter) => parameter.notes);
   }
 
+  /**
+   * Somebody has written the control word (`setpci`): from now on it is this, whatever enabling made of it. Answers
+   * that were remembered are to be forgotten (`AcsContext.invalidate`).
+   */
+  write(device: PciDevice, control: number): void {
+    this.#written.set(device, control);
+  }
+
   /** The 16-bit words at +4 and +6, which the standard test reads. */
   words(device: PciDevice): Fact<AcsWords> {
     const { acs } = device.facts;
     if (!acs) return acs;
     const { capability } = acs;
+    const written = this.#written.get(device);
+    if (written !== undefined && !isIntelSptPort(device)) return { capability, control: written & 0xffff };
     const firmware = acs.control;
     let control = firmware;
     const special = isIntelPchPort(device) || isIntelSptPort(device);
@@ -77,6 +88,8 @@ export class AcsControl {
     const { acs } = device.facts;
     if (!acs) return acs;
     const capability = acs.wide?.capability ?? acs.capability;
+    const written = this.#written.get(device);
+    if (written !== undefined) return { capability, control: written };
     let control = acs.wide?.control ?? 0;
     if (this.#mode === 'enabled' || acs.wide === undefined) control |= this.#standard(device, capability);
     if (this.#parameters.some((parameter) => parameter.changeFor(device) !== undefined)) {

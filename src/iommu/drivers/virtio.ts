@@ -49,6 +49,7 @@ class VirtioIommu implements DetectedIommu {
   readonly #input: DetectInput;
   readonly #byTable: (device: Device) => boolean;
   readonly #recorded: boolean;
+  readonly #child: string | undefined;
 
   constructor(
     name: string,
@@ -58,11 +59,19 @@ class VirtioIommu implements DetectedIommu {
     byTable: (device: Device) => boolean,
   ) {
     this.name = name;
+    const path = input.iommus?.find((recorded) => recorded.name === name)?.path;
+    this.#child = /\/(virtio\d{1,5})\/iommu\/[^/]+$/.exec(path ?? '')?.[1];
     this.driver = driver;
     if (device !== undefined) this.device = device;
     this.#input = input;
     this.#byTable = byTable;
     this.#recorded = [...input.recorded.values()].some(({ iommu }) => iommu === name);
+  }
+
+  /** The virtio device, which is the function's only child. */
+  get parentPath(): string | undefined {
+    const path = this.device?.kobj?.path;
+    return path && this.#child && `${path}/${this.#child}`;
   }
 
   covers(device: Device): boolean {

@@ -158,9 +158,19 @@ export class VtdDriver extends HardwareDriver {
 
   /** `prepare_domain_attach_device`, and for nested domains `intel_nested_attach_dev`. */
   protected override assertFits(domain: Domain, device: Device): void {
+    const { registers } = this.#init;
+    const unit = secondLevelFor([registers.of(device, 'cap')]);
     if (domain instanceof VtdNestedDomain) {
-      assertStage1Fits(domain.stage1, device, this.#init.registers);
+      const { levels } = domain.parentTable;
+      if (unit.levels < levels) {
+        throw new KernelError(
+          'ENODEV',
+          device.name,
+          `its VT-d unit has tables of ${unit.levels} levels, the parent ${levels}`,
+        );
+      }
       this.assertFits(domain.parent, device);
+      assertStage1Fits(domain.stage1, device, registers);
       return;
     }
     const table = domain.pageTable;
@@ -168,11 +178,10 @@ export class VtdDriver extends HardwareDriver {
     const refuse = (problem: string) => new KernelError('EINVAL', device.name, `its VT-d unit ${problem}`);
     if (table.forceSnooping && !this.#has(device, Ecap.SnoopControl)) throw refuse('cannot enforce snooping');
     if (domain.dirtyOps !== undefined && !this.#tracksDirty(device)) throw refuse('tracks no dirty pages');
-    const { width } = secondLevelFor([this.#init.registers.of(device, 'cap')]);
-    const beyond = 1n << BigInt(width ?? 64);
+    const beyond = 1n << BigInt(unit.width);
     if (beyond > table.lastAddress) return;
     for (const _ of table.leaves(beyond, table.lastAddress)) {
-      throw refuse(`translates ${width} bits of address, and more is mapped`);
+      throw refuse(`translates ${unit.width} bits of address, and more is mapped`);
     }
   }
 

@@ -104,6 +104,7 @@ function assertWritable(prot: number): void {
 /** `intel_nested_domain_ops` */
 export class VtdNestedDomain extends Domain {
   readonly parent: Domain;
+  readonly parentTable: VtdParentTable;
   readonly stage1: Stage1;
 
   constructor(parent: Domain, table: VtdParentTable, stage1: Stage1, ops: DomainOps) {
@@ -113,20 +114,21 @@ export class VtdNestedDomain extends Domain {
       ops: {
         ...ops,
         cacheInvalidateUser: (domain, array) => invalidate(domain, array),
-        translateDma: (_domain, iova, write, physical) => this.#translate(table, iova, write, physical),
+        translateDma: (_domain, iova, write, physical) => this.#translate(iova, write, physical),
         free: () => {},
       },
     });
     this.parent = parent;
+    this.parentTable = table;
     this.stage1 = stage1;
   }
 
-  #translate(table: VtdParentTable, iova: bigint, write: boolean, physical: PhysicalMemory): DmaTranslation {
+  #translate(iova: bigint, write: boolean, physical: PhysicalMemory): DmaTranslation {
     return translateFirstLevel(
       { root: this.stage1.pageTable, width: this.stage1.width },
       iova,
       write,
-      (address, writes) => table.access(address, writes),
+      (address, writes) => this.parentTable.access(address, writes),
       physical,
     );
   }

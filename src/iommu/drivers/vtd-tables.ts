@@ -12,7 +12,9 @@ const PAGE_1G = 1n << 30n;
  * `iommu_calculate_agaw`, `domain_update_iommu_superpage`: what all the units have in common. A unit whose register was
  * not recorded is taken for the usual kind: four levels, leaves of every size.
  */
-export function secondLevelFor(caps: readonly (bigint | undefined)[]): VtdSecondLevelOptions {
+export function secondLevelFor(
+  caps: readonly (bigint | undefined)[],
+): Required<Pick<VtdSecondLevelOptions, 'levels' | 'width' | 'pageSizes'>> {
   const units = caps.length === 0 ? [undefined] : caps;
   const each = units.map((cap) => (cap === undefined ? { levels: 4, width: 48, sizes: 3 } : unit(cap)));
   const sizes = each.reduce((common, { sizes }) => common & sizes, 3);

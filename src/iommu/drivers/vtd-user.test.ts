@@ -5,7 +5,7 @@ import type { KernelError } from '../../kernel/errors.ts';
 import { type Domain, DomainType, Prot } from '../domain.ts';
 import { domainAllocUser } from '../domain-alloc.ts';
 import type { IommuDriver, UserDomainFlags } from '../driver.ts';
-import { dmarTable, drhd, hex } from '../firmware/testing.ts';
+import { dmarTable, drhd, hex, scope } from '../firmware/testing.ts';
 import { card } from '../grouping/testing.ts';
 import { PhysicalMemory } from '../physical-memory.ts';
 import { answerOf } from '../testing.ts';
@@ -160,6 +160,37 @@ describe('VT-d, nested', () => {
     const wide = stage(ALL | Ecap.SupervisorRequests | Ecap.ExtendedAccessFlag, CAP | Cap.FirstLevel5);
     const nested = wide.alloc({}, wide.alloc({ nestParent: true }), stage1(0n, 57, 7n));
     expect(answerOf(() => nested.ops.attachDev!(nested, wide.nic))).toBe('ok');
+  });
+
+  test('a unit with fewer levels than the parent has: ENODEV, and before the guest’s table is looked at', () => {
+    const levels = (agaw: number) => ((1n << BigInt(8 + agaw)) | (47n << 16n) | (3n << 34n)).toString(16);
+    const ecap = ALL.toString(16);
+    const { machine, instances } = detect([card('3.0', { name: 'wide' }), card('4.0', { name: 'narrow' })], {
+      acpi: {
+        DMAR: hex(dmarTable(drhd(0xfed90000n, 0, scope(1, 0, [3, 0])), drhd(0xfed91000n, 1))),
+      },
+      iommus: [
+        { name: 'dmar0', registers: { cap: levels(3), ecap } },
+        { name: 'dmar1', registers: { cap: levels(2), ecap } },
+      ],
+      commandLine: 'intel_iommu=on',
+    });
+    const driver = instances[0]!.driver as IommuDriver;
+    const [wide, narrow] = [machine.get('wide'), machine.get('narrow')];
+    const nested = (parent: typeof wide, width = 48) =>
+      domainAllocUser(
+        driver,
+        narrow,
+        {},
+        domainAllocUser(driver, parent, { nestParent: true }),
+        stage1(0n, width),
+      );
+    const attach = (domain: Domain, device: typeof wide) =>
+      answerOf(() => domain.ops.attachDev!(domain, device));
+    expect(attach(nested(wide), narrow)).toBe('ENODEV');
+    expect(attach(nested(wide, 47), narrow)).toBe('ENODEV');
+    expect(attach(nested(narrow), narrow)).toBe('ok');
+    expect(attach(nested(narrow), wide)).toBe('ok');
   });
 
   test('parents take no read-only mappings', () => {

@@ -15,6 +15,7 @@ const RESIDUE_STEP = 1 << RESIDUE_BITS;
 /** High words from here on belong to addresses of 2^53 and above. */
 const WIDE = 0x20_0000;
 const WORD = 2 ** 32;
+const END = 2 ** 64;
 
 const scratch = new BigUint64Array(1);
 const words = new Uint32Array(scratch.buffer);
@@ -49,5 +50,9 @@ export function residueAfter(): number {
 
 /** The address of the two parts; 2^64 for the end of everything. */
 export function join(coarsePart: number, residuePart: number): bigint {
-  return BigInt(coarsePart) + BigInt(residuePart);
+  if (coarsePart === END) return 2n ** 64n;
+  const high = Math.floor(coarsePart / WORD);
+  words[HIGH] = high;
+  words[LOW] = coarsePart - high * WORD + residuePart;
+  return scratch[0]!;
 }

@@ -45,8 +45,12 @@ export class Branches {
   childFor(node: number, address: number, residue: number): number {
     const keys = this.keys;
     const base = node * FAN;
-    const end = base + this.counts[node]!;
-    let slot = base + 1;
+    const count = this.counts[node]!;
+    const end = base + count;
+    const middle = base + (count >> 1);
+    // Halved once, then one after the other: more halving costs more in branches the processor guesses wrong.
+    let slot = keys[middle]! <= address ? middle : base;
+    slot++;
     while (slot < end && keys[slot]! <= address) slot++;
     while (slot > base + 1 && keys[slot - 1] === address && this.residues[slot - 1]! > residue) slot--;
     return slot - 1 - base;
@@ -55,23 +59,33 @@ export class Branches {
   /** Makes room for a child at `index` of a branch that is not full; the caller fills the slot, which is returned. */
   open(node: number, index: number): number {
     const slot = node * FAN + index;
-    this.#copy(slot, node * FAN + this.counts[node]!, slot + 1);
+    for (let to = node * FAN + this.counts[node]!; to > slot; to--) this.#copy(to - 1, to);
     this.counts[node]!++;
     return slot;
   }
 
   close(node: number, index: number): void {
-    const slot = node * FAN + index;
-    this.#copy(slot + 1, node * FAN + this.counts[node]!, slot);
+    const last = node * FAN + this.counts[node]! - 1;
+    for (let slot = node * FAN + index; slot < last; slot++) this.#copy(slot + 1, slot);
     this.counts[node]!--;
   }
 
   /** Moves the children of `from` from `index` on to the end of `to`, which has room. */
   move(from: number, index: number, to: number): void {
-    const moved = this.counts[from]! - index;
-    this.#copy(from * FAN + index, from * FAN + this.counts[from]!, to * FAN + this.counts[to]!);
-    this.counts[to]! += moved;
+    const end = from * FAN + this.counts[from]!;
+    let target = to * FAN + this.counts[to]!;
+    this.counts[to]! += this.counts[from]! - index;
+    for (let slot = from * FAN + index; slot < end; slot++) this.#copy(slot, target++);
     this.counts[from] = index;
+  }
+
+  /** Adds a child behind the ones a branch has. */
+  append(node: number, child: number, key: number, rest: number, widest: number): void {
+    const slot = node * FAN + this.counts[node]!++;
+    this.keys[slot] = key;
+    this.residues[slot] = rest;
+    this.widest[slot] = widest;
+    this.children[slot] = child;
   }
 
   widestOf(node: number): number {
@@ -89,11 +103,11 @@ export class Branches {
     return -1;
   }
 
-  #copy(first: number, last: number, to: number): void {
-    this.keys.copyWithin(to, first, last);
-    this.residues.copyWithin(to, first, last);
-    this.widest.copyWithin(to, first, last);
-    this.children.copyWithin(to, first, last);
+  #copy(from: number, to: number): void {
+    this.keys[to] = this.keys[from]!;
+    this.residues[to] = this.residues[from]!;
+    this.widest[to] = this.widest[from]!;
+    this.children[to] = this.children[from]!;
   }
 
   #grow(): void {

@@ -153,6 +153,15 @@ export class Leaves<V> {
     this.counts[from] = index;
   }
 
+  /** Takes an area of another tree's leaves over, behind the ones a leaf has. */
+  append(leaf: number, from: Leaves<V>, slot: number): void {
+    const to = leaf * LEAF + this.counts[leaf]!++;
+    this.starts[to] = from.starts[slot]!;
+    this.ends[to] = from.ends[slot]!;
+    this.values[to] = from.values[slot];
+    if (this.fine) this.residues[to] = from.residues[slot]!;
+  }
+
   /** The slot before the one at `index`, in this leaf or the one before; NONE at the lowest area. */
   slotBefore(leaf: number, index: number): number {
     if (index > 0) return this.first(leaf) + index - 1;
@@ -211,16 +220,16 @@ export class Leaves<V> {
     if (this.fine) this.residues.copyWithin(slot - 1, slot, end);
   }
 
-  /** To free slots, or to lower ones of the same leaf. */
+  /** To free slots, or to lower ones of the same leaf. So few are copied faster here than by a call of copyWithin. */
   #copy(first: number, count: number, target: number): void {
     const { starts, ends, values } = this;
-    starts.copyWithin(target, first, first + count);
-    ends.copyWithin(target, first, first + count);
-    if (this.fine) this.residues.copyWithin(target, first, first + count);
     for (let n = 0; n < count; n++) {
+      starts[target + n] = starts[first + n]!;
+      ends[target + n] = ends[first + n]!;
       values[target + n] = values[first + n];
       values[first + n] = undefined;
     }
+    if (this.fine) this.residues.copyWithin(target, first, first + count);
   }
 
   /** By half, so that little is unused and copying stays rare; at first faster. */
@@ -235,8 +244,9 @@ export class Leaves<V> {
     this.heads = wider(this.heads, new Uint8Array(capacity));
     this.next = wider(this.next, new Int32Array(capacity));
     this.previous = wider(this.previous, new Int32Array(capacity));
+    const before = this.values;
     const values = blank<V>(capacity * LEAF);
-    for (let slot = 0; slot < old * LEAF; slot++) values[slot] = this.values[slot];
+    for (let slot = 0; slot < before.length; slot++) values[slot] = before[slot];
     this.values = values;
   }
 }

@@ -51,7 +51,8 @@ export class Selftest {
 
   /**
    * `iommufd_test_memory_limit`: bytes of scratch memory for page frame numbers, for every context alike. The kernel
-   * works in more and smaller batches under a low limit; this model keeps no such batches, so nothing else changes.
+   * works in more and smaller batches under a low limit. This model keeps no such batches, so nothing else changes; in
+   * the kernel a slow ACCESS_RW that fails has copied the batches before.
    */
   get memoryLimit(): number {
     return this.#memoryLimit;

@@ -3,15 +3,16 @@
 import { FrameRuns } from '../../iommu/frame-runs.ts';
 import type { Context } from '../context.ts';
 import { PAGE_BYTES } from '../limits.ts';
+import { pagesOf } from '../user-memory.ts';
 
 /**
  * The frame of the page that `address` is in.
  *
- * @throws KernelError EFAULT the caller has no memory there
+ * @throws KernelError EFAULT the caller has no memory there; EOVERFLOW it is the last page of all addresses
  */
 export function frameBehind(context: Context, address: bigint): number {
   const runs = new FrameRuns();
-  context.process.memory.pin(address - (address % PAGE_BYTES), 1, false, runs);
+  pagesOf(context.process.memory).pin(Number(BigInt.asUintN(64, address) / PAGE_BYTES), 1, false, runs);
   const frame = runs.first(0);
   context.iommufd.physical.unpin(frame, 1);
   return frame;

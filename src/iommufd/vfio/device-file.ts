@@ -25,7 +25,8 @@ export class VfioDeviceFile {
   /** As `/proc/PID/fd` shows it. */
   readonly name: string;
   readonly vfioDevice: VfioDevice;
-  readonly process: Process;
+  /** Who makes the calls: who opened it, until the file is handed on to another process. */
+  process: Process;
   /** Got from the device's group, the way of old programs. */
   readonly viaGroup: boolean;
   #accessGranted = false;

@@ -19,7 +19,8 @@ const STATUS_SIZE = 8;
 
 export class VfioGroupFile {
   readonly group: VfioGroup;
-  readonly process: Process;
+  /** Who makes the calls: who opened it, until the file is handed on to another process. */
+  process: Process;
   #closed = false;
 
   /** Only `VfioGroup.open` makes one. */

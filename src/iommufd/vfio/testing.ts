@@ -17,7 +17,7 @@ import { Vfio } from './vfio.ts';
 
 export interface VfioBenchOptions {
   iommu?: MockOptions;
-  iommufd?: Partial<IommufdInit>;
+  iommufd?: Partial<Omit<IommufdInit, 'selftest'>> & { withSelftest?: boolean };
   process?: Partial<ProcessInit>;
   /** Whether the IOMMU has the device; every one unless told. */
   covers?(device: Device): boolean;

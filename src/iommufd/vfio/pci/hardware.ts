@@ -45,6 +45,8 @@ export function pciResource(start: bigint, end: bigint, flags: bigint): PciResou
 }
 
 export interface PciHardwareInit {
+  /** The registers, where others see them as well; what was recorded unless given. */
+  registers?: RegisterBytes;
   /** By region number; those left out are not there. */
   resources?: readonly (PciResource | undefined)[];
   /** Whether it can be reset alone; what `resetMethods` knows unless told. */
@@ -70,10 +72,8 @@ export class PciHardware {
     this.resources = init.resources ?? [];
     this.canReset = init.canReset ?? resetMethods(device).methods.length > 0;
     this.#onReset = init.onReset;
-    const { config } = device;
-    const size = config?.size ?? (device.isPcie === true ? EXTENDED_SPACE : CONVENTIONAL_SIZE);
-    this.#registers = new RegisterBytes(Uint8Array.from({ length: size }, (_, at) => config?.byte(at) ?? 0));
-    if (config === undefined) this.#describe();
+    this.#registers = init.registers ?? recordedRegisters(device);
+    if (init.registers === undefined && device.config === undefined) this.#describe();
   }
 
   #describe(): void {
@@ -118,4 +118,9 @@ export class PciHardware {
     this.#onReset?.();
     this.restore(saved);
   }
+}
+
+function recordedRegisters({ config, isPcie }: PciDevice): RegisterBytes {
+  const size = config?.size ?? (isPcie === true ? EXTENDED_SPACE : CONVENTIONAL_SIZE);
+  return new RegisterBytes(Uint8Array.from({ length: size }, (_, at) => config?.byte(at) ?? 0));
 }
