@@ -159,6 +159,21 @@ describe('answering page faults', () => {
     expect(seen(queue)).toEqual(['4/1']);
   });
 
+  it('with cookie 0 while others wait is refused, and 0 is a cookie as any other from then on', () => {
+    const { queue, hardware } = queueOf();
+    const answer = (cookie: number) => answerOf(() => queue.writeResponses([{ cookie, code: 0 }]));
+    const next = () => {
+      queue.deliver(hardware.group(1));
+      return queue.readFaults()[0]?.cookie;
+    };
+    expect(answer(0)).toBe('EINVAL');
+    expect(next()).toBe(1);
+    expect(answer(0)).toBe('EINVAL');
+    expect([next(), next()]).toEqual([0, 2]);
+    expect([0, 1, 2].map(answer)).toEqual(['ok', 'ok', 'ok']);
+    expect(next()).toBe(0);
+  });
+
   it('is EINVAL for a wrong code or cookie, or tells how many were right before', () => {
     const { queue, hardware } = queueOf();
     queue.deliver(hardware.group(1));

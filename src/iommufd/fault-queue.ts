@@ -46,10 +46,11 @@ export class FaultQueue extends EventQueue<FaultGroup> {
   /** `response`: read and not answered, by cookie. */
   readonly #unanswered = new Map<number, FaultGroup>();
   readonly #cookies = new Ida('page fault cookies', U32_MAX);
+  #givesZero = false;
 
   constructor(context: Context) {
     super(context, 'fault', true);
-    // Cookie 0 is never given out.
+    // Cookies begin with 1.
     this.#cookies.alloc();
   }
 
@@ -165,6 +166,7 @@ export class FaultQueue extends EventQueue<FaultGroup> {
     }
     const group = this.#unanswered.get(cookie);
     if (group === undefined) {
+      if (cookie === 0) this.#freeZero();
       throw new KernelError('EINVAL', this.label, `no faults with cookie ${cookie} wait for an answer`);
     }
     this.#forget(cookie);
@@ -183,6 +185,13 @@ export class FaultQueue extends EventQueue<FaultGroup> {
       groups.push(group);
     }
     for (const group of groups) group.respond(PageResponse.Invalid);
+  }
+
+  /** `xa_erase` of an index that an array only keeps clear, not empty: while there are others, it is free then. */
+  #freeZero(): void {
+    if (this.#givesZero || this.#unanswered.size === 0) return;
+    this.#givesZero = true;
+    this.#cookies.free(0);
   }
 
   #forget(cookie: number): void {

@@ -24,10 +24,6 @@ export function lastOf(label: string, start: bigint, length: bigint): bigint {
   return last;
 }
 
-export function lengthOf(range: IovaRange): bigint {
-  return range.last - range.start + 1n;
-}
-
 /** As messages have it: `0x… to 0x…`. */
 export function rangeWords(start: bigint, last: bigint): string {
   return `${hex64(start)} to ${hex64(last)}`;
