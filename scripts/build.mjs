@@ -1,10 +1,10 @@
 /**
  * `npm run build`: dist/ with the library as tsc makes it, the command bundled into few files, and the files that
- * are made from the sources: the snapshot's JSON Schema and the man page.
+ * are made from the sources: the snapshot's JSON Schema, the man page, and the launcher of `run`.
  */
 
 import { spawnSync } from 'node:child_process';
-import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { bundle } from './bundle.mjs';
@@ -16,6 +16,7 @@ const source = (file) => join(root, 'src', file);
 
 compile();
 await writeMadeFiles();
+await prebuildLauncher();
 await bundleCommand();
 
 function compile() {
@@ -25,7 +26,10 @@ function compile() {
     cwd: root,
     stdio: ['ignore', 2, 2],
   });
-  if (status !== 0) process.exit(status ?? 1);
+  if (status === 0) return;
+  // What tsc made all the same is no build, though it has the command's file.
+  rmSync(dist, { recursive: true, force: true });
+  process.exit(status ?? 1);
 }
 
 async function writeMadeFiles() {
@@ -49,7 +53,8 @@ async function bundleCommand() {
   const model = staticImports([source('machine/boot.ts')]);
   const inside = (files) => (id) => files.has(id);
   rmSync(join(dist, 'cli'), { recursive: true });
-  await bundle([source('cli/main.ts')], join(dist, 'cli'), {
+  const entries = ['cli/main.ts', 'guest/session.ts', 'guest/worker.ts'].map(source);
+  await bundle(entries, join(dist, 'cli'), {
     ending: '.js',
     inline: ['picocolors'],
     output: {
@@ -63,6 +68,20 @@ async function bundleCommand() {
     },
   });
   chmodSync(command, 0o755);
+}
+
+/**
+ * The launcher of `run`: its source goes along, and where there is a compiler the program, so that nothing has to be
+ * compiled when it is first needed.
+ */
+async function prebuildLauncher() {
+  const native = join(dist, 'native');
+  const file = join(native, 'ringfence-exec.c');
+  mkdirSync(native);
+  copyFileSync(source('guest/native/ringfence-exec.c'), file);
+  const { compileLauncher, launcherName } = await import(pathToFileURL(join(dist, 'guest/launcher.js')).href);
+  const problem = compileLauncher(file, join(native, launcherName(file)));
+  if (problem !== undefined) console.error(`The launcher of \`run\` is not built: ${problem}`);
 }
 
 function licence(name) {

@@ -8,6 +8,8 @@ export interface Option {
   short?: string;
   /** Placeholder of its value; absent: a switch. */
   value?: string;
+  /** The value may be left out, and only follows `=`; then it is this. */
+  otherwise?: string;
   /** May be given more than once. */
   many?: true;
   help: string;
@@ -28,8 +30,12 @@ export interface Command {
   examples: [string, string][];
   /** Exit codes in its own words, where they say more than the general ones. */
   exits?: [number, string][];
+  /** What stands behind the first operand is another program's business, dashes or not. */
+  ownOptionsFirst?: true;
   /** Common options that mean nothing to it. */
   without?: readonly ('host' | 'json')[];
+  /** Its first word is one of these, named `abi list`; it then does nothing itself. */
+  subcommands?: readonly Command[];
   load(): Promise<{ run: Run }>;
 }
 
@@ -99,7 +105,7 @@ export function parseCall(command: Command, words: string[]): { operands: string
   }
   let parsed: ReturnType<typeof parseArgs>;
   try {
-    parsed = parseArgs({ args: words, options, allowPositionals: true, strict: true });
+    parsed = parseArgs({ args: settled(command, words), options, allowPositionals: true, strict: true });
   } catch (error) {
     throw wrongOption(command, (error as Error).message);
   }
@@ -116,6 +122,24 @@ export function parseCall(command: Command, words: string[]): { operands: string
     }
   }
   return { operands, flags: new Flags(parsed.values) };
+}
+
+/** Words as parseArgs takes them: with values where they may be left out, and a mark where another's words begin. */
+function settled(command: Command, words: string[]): string[] {
+  const options = optionsOf(command);
+  const find = (word: string) =>
+    options.find(({ name, short }) => word === `--${name}` || word === `-${short}`);
+  const result: string[] = [];
+  for (let at = 0; at < words.length; at++) {
+    const word = words[at]!;
+    if (word === '--') return [...result, ...words.slice(at)];
+    const option = find(word);
+    if (option?.otherwise !== undefined) result.push(`--${option.name}=${option.otherwise}`);
+    else if (option?.value !== undefined) result.push(word, ...words.slice(++at, at + 1));
+    else if (command.ownOptionsFirst && !/^-./.test(word)) return [...result, '--', ...words.slice(at)];
+    else result.push(word);
+  }
+  return result;
 }
 
 /** Node's message in our words, without its advice on operands that begin with a dash. */

@@ -310,6 +310,45 @@ export const COMMANDS: readonly Command[] = [
     load: () => import('./commands/watch.ts'),
   },
   {
+    name: 'run',
+    operands: 'PROGRAM [ARGUMENT…]',
+    min: 1,
+    max: Number.POSITIVE_INFINITY,
+    summary: 'run a program inside the simulated machine: its /sys, /dev/iommu and /dev/vfio',
+    description:
+      'Runs an unmodified program, also a static one, that sees the machine of --host where it would see this one: PCI and IOMMU groups in /sys, /dev/iommu, /dev/vfio. What it binds, maps and attaches happens in the model of the kernel. Its other files, devices and standard streams are the real ones. Mounts are private to it and what it starts, and everything goes away when it ends.\nNeeds Linux with /dev/fuse, and root or user namespaces; a C compiler once, for calls that return a descriptor.',
+    options: [
+      {
+        name: 'trace',
+        value: 'FILE',
+        otherwise: '-',
+        help: 'log every call in words, with the reason of each refusal; without =FILE on standard error',
+      },
+      {
+        name: 'script',
+        value: 'FILE',
+        help: 'what happens meanwhile: devices come and go, page faults, failures; see docs/run.md',
+      },
+      { name: 'selftest', help: "also the mock devices of the kernel's own test of iommufd" },
+      { name: 'check-leaks', help: 'fail if anything is left open, pinned or owned when all has ended' },
+      POLICY,
+    ],
+    examples: [
+      ['ringfence run --host desktop.json lspci -nnk', 'the PCI devices of a recorded machine'],
+      ['ringfence run --trace ./my-vfio-program', 'every VFIO and iommufd call it makes'],
+    ],
+    exits: [
+      [2, 'the call is wrong, before the program was started'],
+      [3, 'something is missing on this machine; the message says what would help'],
+      [4, 'the session failed'],
+      [126, 'the program cannot be executed; 127: it was not found'],
+      [128, 'and more: the program was ended by signal N - 128; anything else is its own'],
+    ],
+    without: ['json'],
+    ownOptionsFirst: true,
+    load: () => import('./commands/run.ts'),
+  },
+  {
     name: 'completion',
     operands: 'bash|zsh|fish',
     min: 1,

@@ -13,17 +13,14 @@ export const EXITS: [number, string][] = [
 
 export function generalHelp(commands: readonly Command[], out: Output): string {
   const { bold } = out.colors;
-  const width = Math.max(...commands.map((command) => command.name.length));
   return [
     wrap(
       `${bold('ringfence')}: which devices of a Linux machine can be handed over to a virtual machine, which cannot, and why`,
       out,
     ),
     '\n',
-    `${bold('Usage')}\n  ringfence [COMMAND] [OPTIONS]\n\n${bold('Commands')}\n`,
-    ...commands.map((command) =>
-      wrap(command.summary, out, `  ${command.name.padEnd(width)}  `, ' '.repeat(width + 4)),
-    ),
+    `${bold('Usage')}\n  ringfence [COMMAND] [OPTIONS]\n`,
+    ...commandLines(commands, out),
     `\n${bold('Common options')}\n`,
     optionLines(COMMON, out),
     `\n${bold('Exit codes')}\n`,
@@ -37,12 +34,25 @@ export function generalHelp(commands: readonly Command[], out: Output): string {
   ].join('');
 }
 
+function commandLines(commands: readonly Command[], out: Output): string[] {
+  if (commands.length === 0) return [];
+  const width = Math.max(...commands.map((command) => command.name.length));
+  return [
+    `\n${out.colors.bold('Commands')}\n`,
+    ...commands.map((command) =>
+      wrap(command.summary, out, `  ${command.name.padEnd(width)}  `, ' '.repeat(width + 4)),
+    ),
+  ];
+}
+
 export function commandHelp(command: Command, out: Output): string {
   const { bold } = out.colors;
-  const call = ['ringfence', command.name, command.operands, '[OPTIONS]'].filter(Boolean).join(' ');
+  const words = command.ownOptionsFirst ? ['[OPTIONS]', command.operands] : [command.operands, '[OPTIONS]'];
+  const call = ['ringfence', command.name, ...words].filter(Boolean).join(' ');
   const sections = [
     `${bold(call)}\n\n`,
     ...command.description.split('\n').map((paragraph) => wrap(paragraph, out)),
+    ...commandLines(command.subcommands ?? [], out),
     `\n${bold('Options')}\n`,
     optionLines(optionsOf(command), out),
     `\n${bold('Examples')}\n`,
@@ -60,7 +70,8 @@ export function commandHelp(command: Command, out: Output): string {
 /** The left side of an option's line: `-o, --columns LIST`. */
 export function optionName(option: Option): string {
   const short = option.short === undefined ? '' : `-${option.short}, `;
-  return `${short}--${option.name}${option.value === undefined ? '' : ` ${option.value}`}`;
+  const value = option.otherwise === undefined ? ` ${option.value}` : `[=${option.value}]`;
+  return `${short}--${option.name}${option.value === undefined ? '' : value}`;
 }
 
 function optionLines(options: readonly Option[], out: Output): string {

@@ -1,5 +1,5 @@
 import { InputError } from '../kernel/errors.ts';
-import { type FileTree, TEXT_LIMIT } from './file-tree.ts';
+import { type FileTree, TEXT_LIMIT, type TreeEntry } from './file-tree.ts';
 import { readTar } from './tar.ts';
 
 /** More files than any machine's sysfs has devices' worth of attributes; bounds what an archive can make us hold. */
@@ -39,6 +39,11 @@ export class ArchiveTree implements FileTree {
   list(dir: string): string[] | undefined {
     const children = this.walk(dir, true)?.children;
     return children && [...children.keys()];
+  }
+
+  entries(dir: string): TreeEntry[] | undefined {
+    const children = this.walk(dir, true)?.children;
+    return children && [...children].map(([name, node]) => ({ name, kind: kindOf(node) }));
   }
 
   read(path: string, limit: number): Uint8Array | undefined {
@@ -107,6 +112,11 @@ export class ArchiveTree implements FileTree {
     }
     return trail.at(-1);
   }
+}
+
+function kindOf({ children, target }: Node): TreeEntry['kind'] {
+  if (target !== undefined) return 'link';
+  return children === undefined ? 'file' : 'directory';
 }
 
 /** Names of an entry; `undefined` for one that would lie outside the archive or absurdly deep. */

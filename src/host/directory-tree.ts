@@ -10,7 +10,7 @@ import {
   readlinkSync,
   readSync,
 } from 'node:fs';
-import { type FileTree, type Needed, TEXT_LIMIT } from './file-tree.ts';
+import { type FileTree, type Needed, TEXT_LIMIT, type TreeEntry } from './file-tree.ts';
 
 /** A tree on disk that anybody may have made: it may hold pipes, devices and links to endless files. */
 export class DirectoryTree implements FileTree {
@@ -23,6 +23,18 @@ export class DirectoryTree implements FileTree {
   list(dir: string): string[] | undefined {
     try {
       return readdirSync(this.prefix + dir);
+    } catch {
+      return undefined;
+    }
+  }
+
+  entries(dir: string): TreeEntry[] | undefined {
+    try {
+      return readdirSync(this.prefix + dir, { withFileTypes: true }).flatMap((item): TreeEntry[] => {
+        if (item.isFile()) return [{ name: item.name, kind: 'file' }];
+        if (item.isDirectory()) return [{ name: item.name, kind: 'directory' }];
+        return item.isSymbolicLink() ? [{ name: item.name, kind: 'link' }] : [];
+      });
     } catch {
       return undefined;
     }

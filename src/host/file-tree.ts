@@ -7,6 +7,8 @@
 export interface FileTree {
   /** Names in a directory, `undefined` when it cannot be listed. Not sorted. */
   list(dir: string): string[] | undefined;
+  /** The same with the kind of each, for who walks on. What is no file, directory or link is left out. */
+  entries(dir: string): TreeEntry[] | undefined;
   /** Content of a regular file, at most `limit` bytes of it. */
   read(path: string, limit: number): Uint8Array | undefined;
   /**
@@ -21,6 +23,11 @@ export interface FileTree {
   /** Size the tree gives for a file, which for sysfs may be more than can be read. */
   size(path: string): number | undefined;
   exists(path: string): boolean;
+}
+
+export interface TreeEntry {
+  name: string;
+  kind: 'file' | 'directory' | 'link';
 }
 
 /** @returns how many bytes are needed, or no more than `soFar` has */

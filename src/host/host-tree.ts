@@ -1,7 +1,5 @@
-import { realpathSync } from 'node:fs';
 import { InputError } from '../kernel/errors.ts';
 import { addressKey, formatAddress, parseAddress } from '../pci/address.ts';
-import { DirectoryTree, LiveTree } from './directory-tree.ts';
 import type { FileTree } from './file-tree.ts';
 
 /** A tree and where sysfs and procfs lie in it. */
@@ -12,21 +10,8 @@ export interface HostTree {
   proc: string;
   /** The running kernel's own sysfs: nothing in it was left out. */
   live: boolean;
-}
-
-/** This machine. @throws InputError where there is no sysfs (another system, or a container without it). */
-export function liveTree(): HostTree {
-  const files = new LiveTree();
-  if (!files.exists('sys/bus') && !files.exists('sys/devices')) {
-    throw new InputError('/sys', 'no sysfs here; name a captured machine with --host');
-  }
-  return { files, sys: 'sys', proc: 'proc', live: true };
-}
-
-/** A directory that holds `sys`, is one, or holds one directory that does. @throws InputError */
-export function directoryTree(directory: string): HostTree {
-  const tree = hostTree(new DirectoryTree(directory), directory);
-  return realPath(`${directory}/${tree.sys}`) === '/sys' ? liveTree() : tree;
+  /** Architecture of the running machine, of its own sysfs. */
+  arch?: string;
 }
 
 /** Finds sysfs in a tree. @throws InputError when there is none, or more than one to choose from. */
@@ -51,14 +36,6 @@ export function hostTree(files: FileTree, place: string): HostTree {
 
 function isSysfs(files: FileTree, dir: string): boolean {
   return files.exists(under(dir, 'bus/pci')) || files.exists(under(dir, 'devices'));
-}
-
-function realPath(path: string): string | undefined {
-  try {
-    return realpathSync(path);
-  } catch {
-    return undefined;
-  }
 }
 
 /** Joins a directory and a name, either of which may be empty. */

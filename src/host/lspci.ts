@@ -1,13 +1,13 @@
 /** Reads what lspci prints: lists, -v to -vvv, -x to -xxxx, and texts in which people pasted them. */
 
 import { InputError } from '../kernel/errors.ts';
+import type { Reader } from './forms.ts';
 import type { LspciEntry } from './lspci-entry.ts';
 import { entryFacts, type LspciText, textKind } from './lspci-facts.ts';
 import { cleanLines, decodeText, HEADER } from './lspci-lines.ts';
 import { mergeEntries, type PlacedEntry, parseEntries } from './lspci-parse.ts';
 import { resourcesOf } from './lspci-regions.ts';
 import { Notes } from './notes.ts';
-import type { Reader } from './readers.ts';
 import type { GroupFacts, PciFacts, Snapshot } from './snapshot.ts';
 import { SNAPSHOT_VERSION } from './snapshot.ts';
 import { configFacts } from './sysfs-device.ts';

@@ -8,12 +8,17 @@ const PLACES = ['/usr/share/misc/pci.ids', '/usr/share/hwdata/pci.ids'];
 
 /** The first readable pci.ids of this machine; an empty one where there is none. */
 export function readPciIds(places: readonly string[] = PLACES): PciIds {
+  return new PciIds(readPciIdsFile(places) ?? '');
+}
+
+/** Its bytes. */
+export function readPciIdsFile(places: readonly string[] = PLACES): Uint8Array | undefined {
   for (const place of places) {
     try {
-      return new PciIds(readFileSync(place));
+      return readFileSync(place);
     } catch {
       // Not here: the next place, and numbers in the end.
     }
   }
-  return new PciIds('');
+  return undefined;
 }

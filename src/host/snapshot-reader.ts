@@ -1,9 +1,9 @@
 /** Reads snapshot files: JSON checked against the schema, and against what a schema cannot say. */
 
 import { InputError } from '../kernel/errors.ts';
+import type { Reader } from './forms.ts';
 import { fullAddress, shown } from './host-tree.ts';
 import { decodeText } from './lspci-lines.ts';
-import type { Reader } from './readers.ts';
 import type { Snapshot } from './snapshot.ts';
 import { SNAPSHOT_VERSION } from './snapshot.ts';
 

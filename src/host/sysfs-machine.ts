@@ -1,6 +1,5 @@
 /** The machine around its devices: kernel, board, architecture, firmware tables, order of the device list. */
 
-import { machine } from 'node:os';
 import { parseAddress, rid } from '../pci/address.ts';
 import { type HostTree, under } from './host-tree.ts';
 import type { Notes } from './notes.ts';
@@ -51,7 +50,7 @@ const ARCHITECTURES: ReadonlyMap<string, string> = new Map(
 );
 
 export function readArch(tree: HostTree, release: string | undefined): string | undefined {
-  if (tree.live) return machine();
+  if (tree.arch !== undefined) return tree.arch;
   const suffix = /[-.]([a-z0-9_]+)$/.exec(release ?? '')?.[1];
   return suffix === undefined ? undefined : ARCHITECTURES.get(suffix);
 }

@@ -3,8 +3,9 @@
  * while `uevent`, which the reader goes by, may stay behind. The running kernel keeps the two together.
  */
 
+import { directoryTree } from '../host/disk-tree.ts';
 import { baseName } from '../host/file-tree.ts';
-import { directoryTree, under } from '../host/host-tree.ts';
+import { under } from '../host/host-tree.ts';
 import type { Snapshot } from '../host/snapshot.ts';
 
 export class DriverLinks {

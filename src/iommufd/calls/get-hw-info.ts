@@ -6,6 +6,8 @@ import { ExtendedId, extendedCapabilities } from '../../pci/capabilities.ts';
 import { PciDevice } from '../../pci/device.ts';
 import type { Context } from '../context.ts';
 import type { IommufdDevice } from '../device.ts';
+import { PAGE_SIZE } from '../limits.ts';
+import type { UserMemory } from '../user-memory.ts';
 
 /** `IOMMU_HW_INFO_TYPE_NONE`. */
 export const HW_INFO_NONE = 0;
@@ -71,9 +73,7 @@ export function getHwInfo(context: Context, request: GetHwInfoRequest): void {
     type = info.type;
     data = info.data.slice();
   }
-  const buffer = new Uint8Array(request.dataLen);
-  buffer.set(data.subarray(0, buffer.length));
-  if (buffer.length > 0) context.process.memory.write(request.dataUptr, buffer);
+  fillBuffer(context.process.memory, request.dataUptr, request.dataLen, data);
 
   request.outDataType = type;
   request.dataLen = data.length;
@@ -82,6 +82,15 @@ export function getHwInfo(context: Context, request: GetHwInfoRequest): void {
   if (maxPasids > 0) capabilities |= pasidCapabilities(device);
   request.outMaxPasidLog2 = maxPasids > 0 ? Math.floor(Math.log2(maxPasids)) : 0;
   request.outCapabilities = BigInt(capabilities);
+}
+
+/** A program can say its buffer has 4 GiB, so zeros go out page by page. @throws KernelError EFAULT */
+function fillBuffer(memory: UserMemory, address: bigint, length: number, data: Uint8Array): void {
+  const known = data.subarray(0, length);
+  if (known.length > 0) memory.write(address, known);
+  for (let done = known.length; done < length; done += PAGE_SIZE) {
+    memory.write(address + BigInt(done), new Uint8Array(Math.min(PAGE_SIZE, length - done)));
+  }
 }
 
 /** `pci_pasid_status`: IOMMU drivers switch on whatever the device has. */

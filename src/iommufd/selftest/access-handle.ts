@@ -51,13 +51,13 @@ export class AccessHandle implements OpenFile {
   }
 
   /**
-   * Pins, and remembers what for.
+   * Pins, and remembers what for. Not `pin`, which files have whose pages can be mapped.
    *
    * @param check may refuse the frames; they are unpinned then
    * @returns the number to release it by
    * @throws KernelError as `Access.pinPages`, or what `check` threw
    */
-  pin(iova: bigint, length: bigint, flags: number, check: (frames: FrameRuns) => void): number {
+  pinPages(iova: bigint, length: bigint, flags: number, check: (frames: FrameRuns) => void): number {
     const frames = this.access.pinPages(iova, length, flags);
     try {
       check(frames);

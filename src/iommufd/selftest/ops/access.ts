@@ -62,7 +62,7 @@ export function accessPages(context: Context, request: AccessPagesRequest): void
   const { uptr } = request;
   const check = (frames: FrameRuns) => checkPages(context, uptr - (iova % PAGE_BYTES), frames);
   const flags = request.flags & AccessFlag.Write;
-  request.outAccessPagesId = handle.pin(iova, request.length, flags, uptr === 0n ? () => {} : check);
+  request.outAccessPagesId = handle.pinPages(iova, request.length, flags, uptr === 0n ? () => {} : check);
 }
 
 /**
