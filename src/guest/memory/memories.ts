@@ -74,6 +74,7 @@ export class Memories {
       shared = new SharedMemory({
         key,
         physical: this.physical,
+        mappers: () => this.#processes.values(),
         onIdle: () => this.#shared.delete(key),
         onLost: () =>
           this.report(`nobody has the memory ${key} any more that a device still uses: its bytes are lost`),

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -6,6 +6,7 @@ import { noCompiler } from '../../../test/guest/support/compile.ts';
 import { MemoryProcess } from '../../../test/guest/support/memory-process.ts';
 import { FrameRuns } from '../../iommu/frame-runs.ts';
 import { PhysicalMemory } from '../../iommu/physical-memory.ts';
+import { indexOfMapping, type Mapping, parseMaps } from './maps.ts';
 import { Memories } from './memories.ts';
 import { MEMORY_FILE_SYSTEMS } from './shared-memory.ts';
 
@@ -167,6 +168,26 @@ describe.skipIf(noCompiler !== undefined)('memory of a process', () => {
     unpin(runs);
   });
 
+  test('where its file cannot be opened, shared memory is reached through whoever has it mapped', async () => {
+    const address = await running.map('shared', 2 * PAGE);
+    const child = Number(await running.ask('fork outlive'));
+    of();
+    of(child);
+    const { shared: key } = mappingAt(running.pid, address);
+    const runs = new FrameRuns();
+    memories.shared(key!).pin(1, 1, runs);
+    dmaWrite(runs, 0x12);
+    expect(await running.get(address + BigInt(PAGE), 2)).toBe('1200');
+    await running.end();
+    memories.startCall();
+    expect(dmaRead(runs, 2)).toBe('1200');
+    process.kill(child, 'SIGKILL');
+    while (!of(child).gone) await new Promise((resolve) => setTimeout(resolve, 5));
+    expect(dmaRead(runs, 2)).toBe('0000');
+    expect(reports).toHaveLength(1);
+    unpin(runs);
+  });
+
   test('private memory of a process that ended is lost; what devices write there is not, and it is told', async () => {
     const address = await running.map('private', 2 * PAGE);
     await running.set(address, 0x33, 2);
@@ -286,6 +307,11 @@ describe.skipIf(noCompiler !== undefined)('memory of a process', () => {
     expect(() => memory.read(0x1000n, new Uint8Array(1))).toThrow(/ended.*EFAULT/);
   });
 });
+
+function mappingAt(pid: number, address: bigint): Mapping {
+  const mappings = parseMaps(readFileSync(`/proc/${pid}/maps`), undefined);
+  return mappings[indexOfMapping(mappings, Number(address))]!;
+}
 
 /** All but the first page. */
 function tail(runs: FrameRuns): FrameRuns {

@@ -247,7 +247,6 @@ export class ProcessMemory implements UserMemory, Mapper {
       shared.open(`/proc/${this.#pid}/map_files/${mapping.start.toString(16)}-${mapping.end.toString(16)}`);
       const first = (mapping.offset + start - mapping.start) / PAGE_SIZE;
       this.#assertPinnable(shared, start, first + count, writable);
-      shared.addMapper(this);
       shared.pin(first, count, runs);
     } finally {
       this.#memories.dropIfIdle(shared);

@@ -20,6 +20,17 @@ export interface Mapper {
   moveShared(key: string, offset: number, bytes: Uint8Array, write: boolean): boolean;
 }
 
+export interface SharedMemoryInit {
+  key: string;
+  physical: PhysicalMemory;
+  /** Everybody who is known, whoever pinned it. */
+  mappers(): Iterable<Mapper>;
+  /** The last pin is gone. */
+  onIdle(): void;
+  /** A device uses bytes that cannot be reached any more; called once. */
+  onLost(): void;
+}
+
 /** `f_type` of those whose files are memory: tmpfs, which memfds and anonymous shared memory are of, and hugetlbfs. */
 export const MEMORY_FILE_SYSTEMS: readonly number[] = [0x0102_1994, 0x9584_58f6];
 
@@ -27,14 +38,15 @@ export class SharedMemory {
   /** Device and inode, as `/proc/PID/maps` has them. */
   readonly key: string;
   readonly #blocks: FrameBlocks;
-  readonly #mappers = new Set<Mapper>();
+  readonly #mappers: () => Iterable<Mapper>;
   readonly #onLost: () => void;
   #fd: number | undefined;
   #lost: SparseBytes | undefined;
   #isMemoryFile = true;
 
-  constructor(init: { key: string; physical: PhysicalMemory; onIdle: () => void; onLost: () => void }) {
+  constructor(init: SharedMemoryInit) {
     this.key = init.key;
+    this.#mappers = init.mappers;
     this.#onLost = init.onLost;
     this.#blocks = new FrameBlocks(
       init.physical,
@@ -77,10 +89,6 @@ export class SharedMemory {
     }
   }
 
-  addMapper(mapper: Mapper): void {
-    this.#mappers.add(mapper);
-  }
-
   /** Page `first` is the one at the start of the file. */
   pin(first: number, count: number, runs: FrameRuns): void {
     this.#blocks.pin(first, count, runs);
@@ -96,7 +104,7 @@ export class SharedMemory {
       const moved = write ? writeAt(this.#fd, offset, bytes) : readAt(this.#fd, offset, bytes);
       if (moved === 'all') return;
     }
-    for (const mapper of this.#mappers) {
+    for (const mapper of this.#mappers()) {
       if (mapper.moveShared(this.key, offset, bytes, write)) return;
     }
     if (this.#lost === undefined) this.#onLost();
@@ -108,7 +116,6 @@ export class SharedMemory {
   #close(): void {
     if (this.#fd !== undefined) closeSync(this.#fd);
     this.#fd = undefined;
-    this.#mappers.clear();
     this.#lost = undefined;
   }
 }

@@ -9,7 +9,7 @@
  *   protect ADDRESS COUNT rwx-letters
  *   unmap ADDRESS COUNT
  *   close FD
- *   fork                    the child stays as it is, paused: its process id
+ *   fork [outlive]          the child stays as it is, paused: its process id; it ends with its parent, or a minute later
  *   become                  the child carries on, the parent waits for it: the child's process id
  *   exec                    starts this program anew
  */
@@ -94,7 +94,10 @@ int main(int argc, char **argv)
 		} else if (strncmp(line, "fork", 4) == 0) {
 			child = fork();
 			if (child == 0) {
-				prctl(PR_SET_PDEATHSIG, SIGKILL);
+				if (strstr(line, "outlive"))
+					alarm(60);
+				else
+					prctl(PR_SET_PDEATHSIG, SIGKILL);
 				for (;;)
 					pause();
 			}
