@@ -48,7 +48,9 @@ describe('changes', () => {
       .find((group) => group.devices.length > 1 && group.devices.includes('0000:00:02.0'));
     const wanted = changes(snapshot, shared!.devices.at(-1)!).find((change) => change.includes('boot with'));
     const present = /config_acs=(\S+)/.exec(snapshot.kernel.cmdline!)![1]!;
-    if (wanted !== undefined) expect(wanted).toContain(`pci=config_acs=${present};`);
+    // Behind what is wanted: the first entry that names a device counts.
+    expect(wanted).toContain('pci=config_acs=xx');
+    expect(wanted).toContain(`;${present} `);
   });
 
   test('the override that leaves the smallest group is named, as a claim', async () => {

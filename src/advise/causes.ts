@@ -5,6 +5,7 @@
 
 import { boot } from '../machine/boot.ts';
 import type { Machine } from '../machine/machine.ts';
+import { OVERRIDES } from './blockers.ts';
 import type { Describer } from './describe.ts';
 import type { Hypotheses } from './hypotheses.ts';
 import type { RawDifference } from './partition.ts';
@@ -15,7 +16,6 @@ import { domainOf } from './trial.ts';
 export type Cause = Pick<Difference, 'cause' | 'explanation' | 'certain'>;
 
 const OVERRIDE_WORD = /\bpcie_acs_override=(\S+)/;
-const OVERRIDES = ['downstream', 'multifunction', 'downstream,multifunction'];
 
 export function likelyCause(
   describer: Describer,

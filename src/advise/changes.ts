@@ -3,18 +3,25 @@
  * claim, or better data.
  */
 
+import type { MachineChange } from '../machine/change.ts';
+import { presentConfigAcs } from '../machine/config-acs.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { AcsVerdict } from '../pci/acs.ts';
 import { acsBitNames } from '../pci/acs-bits.ts';
-import { PcieType } from '../pci/facts.ts';
-import { Vendor } from '../pci/numbers.ts';
+import {
+  ACS_PARAMETERS,
+  blockersOf,
+  freeRootPorts,
+  hiddenByFirmware,
+  isMovable,
+  OVERRIDES,
+  switchedOff,
+  switchOn,
+} from './blockers.ts';
 import type { Shorten } from './reason-words.ts';
 import type { Change } from './report.ts';
 import { shortener } from './shorten.ts';
-import { sizeBehind, sizeWithLine, sizeWithWords } from './trial.ts';
-
-/** Bits that Linux asks of a port (REQ_ACS_FLAGS), and their places in a `config_acs` flags string. */
-const REQUIRED = 0x1d;
+import { sizeWith, tryChanges } from './trial.ts';
 
 /** What a change is looked for: the device, and who stood in its way. */
 interface Case {
@@ -29,7 +36,7 @@ interface Case {
 type Idea = (at: Case) => Change | undefined;
 
 /** Honest ones first. */
-const IDEAS: Idea[] = [readMore, dropParameter, switchOn, lookInFirmware, moveCard, override];
+const IDEAS: Idea[] = [readMore, dropParameter, switchThemOn, lookInFirmware, moveCard, override];
 
 export function changesFor(machine: Machine, name: string): Change[] {
   const before = machine.groupOf(name)?.devices.length ?? 0;
@@ -46,6 +53,11 @@ export function changesFor(machine: Machine, name: string): Change[] {
 }
 
 function nothing({ machine, name }: Case): Change {
+  return { what: `nothing short of other hardware: ${whyNothing(machine, name)}`, effect: 'none' };
+}
+
+/** Why no advice helps. */
+export function whyNothing(machine: Machine, name: string): string {
   const step = machine.reason(name)?.joined?.step ?? 'function';
   const why: Partial<Record<typeof step, string>> = {
     alias: 'its DMA cannot be told from that of the others',
@@ -54,10 +66,7 @@ function nothing({ machine, name }: Case): Change {
     instance: 'this IOMMU has one group only',
     firmware: 'the firmware says so',
   };
-  return {
-    what: `nothing short of other hardware: ${why[step] ?? 'nothing on its way up isolates'}`,
-    effect: 'none',
-  };
+  return why[step] ?? 'nothing on its way up isolates';
 }
 
 function readMore({ machine, blockers, shorten }: Case): Change | undefined {
@@ -73,18 +82,16 @@ function readMore({ machine, blockers, shorten }: Case): Change | undefined {
   };
 }
 
-/** Ports that offer the bits and have them off. */
-const switchedOff = (at: Case): AcsVerdict[] =>
-  at.blockers.filter((verdict) => verdict.because === 'capability' && (verdict.missing ?? 0) !== 0);
-
-const ACS_PARAMETERS = /\b((?:disable_acs_redir|config_acs)=([^\s,]+)),?/g;
+const WORDS = /\b(?:disable_acs_redir|config_acs)=[^\s,]+/g;
 
 function dropParameter(at: Case): Change | undefined {
   const cmdline = at.machine.snapshot.kernel.cmdline ?? '';
-  const off = switchedOff(at);
-  const parameters = [...cmdline.matchAll(ACS_PARAMETERS)].map((match) => match[1]!);
+  const off = switchedOff(at.blockers);
+  const parameters = cmdline.match(WORDS) ?? [];
   if (parameters.length === 0 || off.length === 0) return undefined;
-  const after = sizeWithLine(at.machine, at.name, cmdline.replace(ACS_PARAMETERS, ''));
+  const present = ACS_PARAMETERS.filter((name) => parameters.some((word) => word.startsWith(name)));
+  const drops = present.map((name): MachineChange => ({ change: 'drop-parameter', name }));
+  const after = sizeWith(at.machine, at.name, drops);
   if (after === 0 || after >= at.before) return undefined;
   const ports = off.map((verdict) => at.shorten(verdict.device)).join(' and ');
   return {
@@ -93,32 +100,25 @@ function dropParameter(at: Case): Change | undefined {
   };
 }
 
-function switchOn(at: Case): Change | undefined {
-  const off = switchedOff(at);
+function switchThemOn(at: Case): Change | undefined {
+  const off = switchedOff(at.blockers);
   if (off.length === 0) return undefined;
-  // Only the last config_acs= counts, so what is there already goes along.
-  const present = [...(at.machine.snapshot.kernel.cmdline ?? '').matchAll(/\bconfig_acs=([^\s,]+)/g)].at(
-    -1,
-  )?.[1];
-  const wanted = `pci=config_acs=${[...(present === undefined ? [] : [present]), ...off.map(configAcs)].join(';')}`;
-  const after = sizeWithWords(at.machine, at.name, wanted);
-  if (after === 0 || after >= at.before) return undefined;
+  const trial = tryChanges(at.machine, at.name, off.map(switchOn));
+  const after = trial?.machine.groupOf(trial.name)?.devices.length ?? 0;
+  if (trial === undefined || after === 0 || after >= at.before) return undefined;
   const bits = off
     .map((v) => `${acsBitNames(v.missing ?? 0).join(' ')} on ${at.shorten(v.device)}`)
     .join(', ');
+  const present = presentConfigAcs(at.machine.snapshot.kernel.cmdline ?? '');
   const instead = present === undefined ? '' : ' in place of the one there';
   return {
-    what: `switch on ${bits}: boot with ${wanted}${instead} (Linux 6.11 or newer)${leaves(after)}`,
+    what: `switch on ${bits}: boot with ${trial.parameters.join(' ')}${instead} (Linux 6.11 or newer)${leaves(after)}`,
     effect: 'isolates',
   };
 }
 
-/** The same AMD ports have ACS on one board and none on another: firmware decides (grouping.md 13). */
 function lookInFirmware({ machine, blockers, shorten }: Case): Change | undefined {
-  const ports = blockers.filter(({ device, because }) => {
-    const port = machine.pci.find(device);
-    return because === 'no-capability' && port?.vendor === Vendor.Amd && port.pcieType === PcieType.RootPort;
-  });
+  const ports = hiddenByFirmware(machine, blockers);
   if (ports.length === 0) return undefined;
   const names = ports.map((verdict) => shorten(verdict.device)).join(', ');
   return {
@@ -127,13 +127,10 @@ function lookInFirmware({ machine, blockers, shorten }: Case): Change | undefine
   };
 }
 
-/** For a card, not for a port or what is built into the root complex. */
 function moveCard({ machine, name, before, shorten }: Case): Change | undefined {
-  const device = machine.pci.find(name);
-  if (device?.upstreamBridge === undefined || device.subordinate !== undefined || device.isVirtual)
-    return undefined;
-  const free = freeRootPorts(machine).filter((port) => {
-    const after = sizeBehind(machine, name, port);
+  if (!isMovable(machine, name)) return undefined;
+  const free = freeRootPorts(machine).filter((to) => {
+    const after = sizeWith(machine, name, [{ change: 'move', card: name, to }]);
     return after > 0 && after < before;
   });
   if (free.length === 0) return undefined;
@@ -145,9 +142,9 @@ function moveCard({ machine, name, before, shorten }: Case): Change | undefined 
 
 function override(at: Case): Change | undefined {
   if (/\bpcie_acs_override=/.test(at.machine.snapshot.kernel.cmdline ?? '')) return undefined;
-  const sizes = ['downstream', 'multifunction', 'downstream,multifunction'].map((words) => ({
+  const sizes = OVERRIDES.map((words) => ({
     words,
-    after: sizeWithWords(at.machine, at.name, `pcie_acs_override=${words}`),
+    after: sizeWith(at.machine, at.name, [{ change: 'acs-override', words }]),
   }));
   // The smallest group, and of those the shortest claim.
   const [best] = sizes
@@ -160,43 +157,5 @@ function override(at: Case): Change | undefined {
   };
 }
 
-/** The verdicts that stood in the way, on the device's own chain and on those of whom it joined. */
-function blockersOf(machine: Machine, name: string): AcsVerdict[] {
-  const found = new Map<string, AcsVerdict>();
-  for (const member of machine.groupOf(name)?.devices ?? []) {
-    for (const step of machine.reason(member)?.steps ?? []) {
-      if (step.step === 'climb') found.set(step.blockedBy.device, step.blockedBy);
-      if (step.step === 'function' && step.sibling !== undefined) {
-        found.set(step.own.device, step.own);
-        if (step.siblingAcs !== undefined) found.set(step.sibling, step.siblingAcs);
-      }
-    }
-  }
-  return [...found.values()].filter((verdict) => !verdict.enabled);
-}
-
-/** `xx111x1@0000:00:1c.0`: every required bit the port offers, since bits left at x fall back to firmware's. */
-function configAcs(verdict: AcsVerdict): string {
-  const wanted = (verdict.capability ?? 0) & REQUIRED;
-  let flags = '';
-  for (let bit = 6; bit >= 0; bit--) flags += wanted & (1 << bit) ? '1' : 'x';
-  return `${flags}@${verdict.device}`;
-}
-
 const leaves = (size: number): string =>
   size === 1 ? ', which leaves it alone' : `, which leaves it with ${size - 1} other${size === 2 ? '' : 's'}`;
-
-/** Root ports with nothing below them that isolate; six at most, the first in order. */
-function freeRootPorts(machine: Machine): string[] {
-  const free = machine.pci.devices.filter((port) => {
-    if (port.pcieType !== PcieType.RootPort || port.subordinate === undefined) return false;
-    const verdict = machine.acs(port.name);
-    return (
-      port.subordinate.devices.length === 0 &&
-      verdict.enabled &&
-      verdict.known &&
-      verdict.because !== 'override'
-    );
-  });
-  return free.slice(0, 6).map((port) => port.name);
-}

@@ -6,16 +6,57 @@ import { acsBecause } from './acs-words.ts';
 /** Shortens addresses for reading: drops the domain where the whole machine has only domain 0. */
 export type Shorten = (address: string) => string;
 
+/** One sentence of a chain, and the devices it speaks of. */
+export interface ReasonLine {
+  words: string;
+  devices: string[];
+}
+
 /** One sentence a step, then the outcome. */
-export function reasonWords(reason: Reason, shorten: Shorten): string[] {
-  const lines: string[] = [];
+export function reasonLines(reason: Reason, shorten: Shorten): ReasonLine[] {
+  const lines: ReasonLine[] = [];
   for (const step of reason.steps) {
     const words = stepWords(reason, step, shorten);
-    if (words !== undefined) lines.push(words);
+    if (words !== undefined) lines.push({ words, devices: stepDevices(step) });
   }
-  lines.push(outcomeWords(reason, shorten));
-  for (const assumed of reason.assumed) lines.push(`Not certain: ${shortenAll(assumed, shorten)}.`);
+  const through = reason.joined === null ? reason.device : reason.joined.through;
+  lines.push({ words: outcomeWords(reason, shorten), devices: [through] });
+  for (const assumed of reason.assumed)
+    lines.push({ words: `Not certain: ${shortenAll(assumed, shorten)}.`, devices: [] });
   return lines;
+}
+
+export function reasonWords(reason: Reason, shorten: Shorten): string[] {
+  return reasonLines(reason, shorten).map(({ words }) => words);
+}
+
+function stepDevices(step: Step): string[] {
+  const found = (() => {
+    switch (step.step) {
+      case 'alias':
+      case 'root-bus':
+        return [step.device];
+      case 'climb':
+        return [step.bridge, step.blockedBy.device];
+      case 'isolated-above':
+        return [step.bridge, ...step.path.map(({ device }) => device)];
+      case 'alias-partner':
+        return [step.device, step.partner];
+      case 'function':
+        return [step.device, ...(step.sibling === undefined ? [] : [step.sibling])];
+      case 'usb-companion':
+        return [step.device, step.companion];
+      case 'number':
+        return [step.of];
+      case 'bus':
+        return step.bridge === undefined ? [] : [step.bridge];
+      case 'own':
+      case 'instance':
+      case 'firmware':
+        return [];
+    }
+  })();
+  return [...new Set(found)];
 }
 
 /** The step by which a device joined another's group, as one short clause; nothing for one that began its group. */

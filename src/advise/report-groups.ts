@@ -2,6 +2,7 @@
 
 import type { Reason } from '../iommu/grouping/reason.ts';
 import type { AcsVerdict } from '../pci/acs.ts';
+import type { AbiLink } from './report-abi.ts';
 import type { DeviceLine, GroupLine, HostLine, Report } from './report-base.ts';
 
 /** Why there are no groups, and what to do about it. */
@@ -97,6 +98,8 @@ export interface ShowReport extends Report<'show'> {
 export interface ShowGroup extends GroupLine {
   source: 'kernel' | 'predicted';
   reservedRegions?: { start: string; end: string; type: string }[];
+  /** Where attributes shown are documented, if there is a tree of ABI documents. */
+  abi?: AbiLink[];
 }
 
 export interface ShowDevice {
@@ -125,6 +128,8 @@ export interface ShowDevice {
   parents: string[];
   stableName: string;
   unknown: string[];
+  /** Where attributes shown are documented, if there is a tree of ABI documents. */
+  abi?: AbiLink[];
 }
 
 export interface AcsShown {

@@ -3,6 +3,15 @@
  * `version`; new fields may come. Documented in docs/reports.md.
  */
 
+import type {
+  AbiCheckReport,
+  AbiEntryLine,
+  AbiSearchReport,
+  AbiShowReport,
+  AbiUndefinedReport,
+} from './report-abi.ts';
+import type { AbiLintReport, AbiMovesReport } from './report-abi-documents.ts';
+import type { ExploreDevice, ExploreReport } from './report-explore.ts';
 import type { DiffReport, ListReport, ShowReport, VerifyReport, WhyReport } from './report-groups.ts';
 import type {
   ApplyReport,
@@ -12,13 +21,25 @@ import type {
   PlanReport,
   UndoReport,
 } from './report-handover.ts';
+import type { GoalReport, WhatIfReport } from './report-whatif.ts';
 
+export type * from './report-abi.ts';
+export type * from './report-abi-documents.ts';
 export type * from './report-base.ts';
 export { REPORT_VERSION } from './report-base.ts';
+export type * from './report-explore.ts';
 export type * from './report-groups.ts';
 export type * from './report-handover.ts';
+export type * from './report-whatif.ts';
 
 export type AnyReport =
+  | AbiEntryLine[]
+  | AbiSearchReport
+  | AbiShowReport
+  | AbiUndefinedReport
+  | AbiCheckReport
+  | AbiLintReport
+  | AbiMovesReport
   | ExportReport
   | ListReport
   | WhyReport
@@ -29,4 +50,8 @@ export type AnyReport =
   | PlanReport
   | ApplyReport
   | UndoReport
-  | HandoverList;
+  | HandoverList
+  | WhatIfReport
+  | GoalReport
+  | ExploreReport
+  | ExploreDevice;

@@ -1,37 +1,43 @@
 /** Trying a change on the model: boot the machine with it, and see what becomes of one device's group. */
 
 import type { Snapshot } from '../host/snapshot.ts';
-import { type BootOptions, boot } from '../machine/boot.ts';
+import { InputError } from '../kernel/errors.ts';
+import { applyChanges, bootChanged } from '../machine/apply-changes.ts';
+import type { BootOptions } from '../machine/boot.ts';
+import type { MachineChange } from '../machine/change.ts';
 import type { Machine } from '../machine/machine.ts';
 
-/** Size of the device's group with more words on the command line; 0 where it has none then. */
-export function sizeWithWords(machine: Machine, name: string, extraCommandLine: string): number {
-  return sizeIn(domainOf(machine.snapshot, name), machine, name, { extraCommandLine });
+export interface Trial {
+  machine: Machine;
+  /** What the device is called there. */
+  name: string;
+  /** Words for the kernel command line. */
+  parameters: string[];
+  /** Functions that were not there before. */
+  added: readonly string[];
 }
 
-/** The same with another command line, and ACS enabled anew as that line says. */
-export function sizeWithLine(machine: Machine, name: string, cmdline: string): number {
-  const snapshot = domainOf(machine.snapshot, name);
-  return sizeIn({ ...snapshot, kernel: { ...snapshot.kernel, cmdline } }, machine, name, { enableAcs: true });
+/** The machine, as far as it matters to the device, with changes; absent where they cannot be made. */
+export function tryChanges(
+  machine: Machine,
+  name: string,
+  changes: readonly MachineChange[],
+  options: BootOptions = machine.options,
+): Trial | undefined {
+  try {
+    const changed = applyChanges(domainOf(machine.snapshot, name), changes, options);
+    const { parameters, added, now } = changed;
+    return { machine: bootChanged(changed), name: now?.get(name) ?? name, parameters, added };
+  } catch (error) {
+    if (error instanceof InputError) return undefined;
+    throw error;
+  }
 }
 
-/** Size of the group that the functions of the device's slot have behind another, empty port; 0 if they split. */
-export function sizeBehind(machine: Machine, name: string, port: string): number {
-  const snapshot = domainOf(machine.snapshot, name);
-  const bus = machine.pci.find(port)?.subordinate;
-  if (bus === undefined) return Number.POSITIVE_INFINITY;
-  const slot = name.slice(0, -1);
-  const moved = `${bus.name}:00.${name.slice(-1)}`;
-  const devices = snapshot.devices.map((facts) => {
-    if (!facts.address.startsWith(slot)) return facts;
-    const { path: _, ...rest } = facts;
-    return { ...rest, address: `${bus.name}:00.${facts.address.slice(-1)}` };
-  });
-  return sizeIn({ ...snapshot, devices }, machine, moved, {});
-}
-
-function sizeIn(snapshot: Snapshot, { options }: Machine, name: string, changed: BootOptions): number {
-  return boot(snapshot, { ...options, ...changed }).groupOf(name)?.devices.length ?? 0;
+/** Size of the device's group then; 0 where it has none, or the changes cannot be made. */
+export function sizeWith(machine: Machine, name: string, changes: readonly MachineChange[]): number {
+  const trial = tryChanges(machine, name, changes);
+  return trial?.machine.groupOf(trial.name)?.devices.length ?? 0;
 }
 
 /**

@@ -14,8 +14,10 @@ import { Iommu } from '../iommu/iommu.ts';
 import { InputError, KernelError } from '../kernel/errors.ts';
 import { Sysfs } from '../kernel/sysfs.ts';
 import { AcsContext } from '../pci/acs.ts';
+import { REQ_ACS_FLAGS } from '../pci/acs-bits.ts';
 import { AcsControl } from '../pci/acs-control.ts';
 import { type CommandLine, parseCommandLine } from '../pci/command-line.ts';
+import type { PciFunctionInit } from '../pci/device.ts';
 import { ClassCode, hasClass, Vendor } from '../pci/numbers.ts';
 import { PciTopology } from '../pci/topology.ts';
 import { bindRecordedDrivers } from './bind.ts';
@@ -34,6 +36,12 @@ export interface BootOptions {
   withoutOverride?: boolean;
   /** Takes the recorded ACS words as firmware's and enables ACS anew, for trying another command line. */
   enableAcs?: boolean;
+  /** `off`: no IOMMU translates. `on`: as if it did, though the recorded kernel ran without. */
+  iommu?: 'on' | 'off';
+  /** Quirks the kernel does not have, by name (`ACS_QUIRKS`, `ALIAS_QUIRKS`). */
+  withoutQuirks?: readonly string[];
+  /** Functions that are taken to show an ACS capability with all that grouping asks for, by full address. */
+  showAcs?: readonly string[];
 }
 
 /**
@@ -47,8 +55,10 @@ export function boot(snapshot: Snapshot, options: BootOptions = {}): Machine {
   const iommu = new Iommu({ sysfs, defaultType: defaultType(commandLine) });
 
   const pciBus = new Bus({ name: 'pci', driverOverride: true, ...iommu.dmaHooks });
-  const pci = PciTopology.build(snapshot.devices.map(functionInit), {
+  const withoutQuirks = new Set(options.withoutQuirks);
+  const pci = PciTopology.build(functionInits(snapshot, options.showAcs), {
     bus: pciBus,
+    withoutQuirks,
     rootBusOrder: rootBusOrder(snapshot.acpi),
     deviceOrder: snapshot.deviceOrder,
   });
@@ -61,14 +71,18 @@ export function boot(snapshot: Snapshot, options: BootOptions = {}): Machine {
   const strange = addOthers(core, others);
 
   const recorded = recordedAcs(snapshot.groups, pci.devices);
-  const acs = acsContext(snapshot, commandLine, options.enableAcs ? 'enabled' : recorded.mode);
-  const notes = registerIommus(iommu, snapshot, {
-    topology: pci,
-    acs,
-    commandLine,
-    policy,
-    others: others.values(),
-  });
+  const acs = acsContext(snapshot, commandLine, options.enableAcs ? 'enabled' : recorded.mode, withoutQuirks);
+  const notes =
+    options.iommu === 'off'
+      ? []
+      : registerIommus(iommu, snapshot, {
+          topology: pci,
+          acs,
+          commandLine,
+          policy,
+          others: others.values(),
+          on: options.iommu === 'on',
+        });
   for (const device of pci.devices) if (device.isVirtual) addWithParents(core, device);
   bindRecordedDrivers(core, recordedDrivers(snapshot, pci, others));
 
@@ -119,7 +133,21 @@ function defaultType({ iommuPassthrough, iommuStrict }: CommandLine): ReturnType
   });
 }
 
-function acsContext(snapshot: Snapshot, commandLine: CommandLine, mode: 'recorded' | 'enabled'): AcsContext {
+function functionInits({ devices }: Snapshot, showAcs: readonly string[] = []): PciFunctionInit[] {
+  const shown = new Set(showAcs);
+  return devices.map((device) => {
+    const init = functionInit(device);
+    if (!shown.has(device.address)) return init;
+    return { ...init, facts: { ...init.facts, acs: { capability: REQ_ACS_FLAGS, control: REQ_ACS_FLAGS } } };
+  });
+}
+
+function acsContext(
+  snapshot: Snapshot,
+  commandLine: CommandLine,
+  mode: 'recorded' | 'enabled',
+  withoutQuirks: ReadonlySet<string>,
+): AcsContext {
   return new AcsContext({
     control: new AcsControl({
       mode,
@@ -129,6 +157,7 @@ function acsContext(snapshot: Snapshot, commandLine: CommandLine, mode: 'recorde
     }),
     override: commandLine.acsOverride,
     ivrs: hasIvrs(snapshot),
+    withoutQuirks,
   });
 }
 

@@ -24,9 +24,11 @@ export function registerIommus(
     commandLine: CommandLine;
     policy: PolicyName;
     others: Iterable<Device>;
+    /** Taken as on although the recorded kernel ran without. */
+    on?: boolean;
   },
 ): string[] {
-  const { topology, acs, commandLine, policy, others } = model;
+  const { topology, acs, commandLine, policy, others, on } = model;
   const aliasTable = ivrsAliasTable(snapshot.acpi);
   const pciPolicy = createPolicy(policy, {
     acs,
@@ -44,7 +46,7 @@ export function registerIommus(
     arch: snapshot.arch,
     recorded: recordedDevices(snapshot),
     pciPolicy,
-    assumeOn: !hasGroups(snapshot),
+    assumeOn: on === true || !hasGroups(snapshot),
   });
   const notes = [...found.notes];
   for (const instance of found.instances) {

@@ -19,6 +19,8 @@ export interface QuirkFacts {
   control: AcsControl;
   /** The firmware has an IVRS table; unknown counts as yes, since AMD chips are isolated by nothing else. */
   ivrs: boolean | undefined;
+  /** Names of rows that are left out. */
+  withoutQuirks?: ReadonlySet<string> | undefined;
 }
 
 export interface QuirkAnswer {
@@ -99,6 +101,7 @@ export function devSpecificAcsEnabled(
   if (device.vendor === undefined || device.device === undefined) return undefined;
   for (const quirk of BY_VENDOR.get(device.vendor) ?? []) {
     if (quirk.devices !== 'any' && !quirk.devices.includes(device.device)) continue;
+    if (facts.withoutQuirks?.has(quirk.name)) continue;
     const answer = RULES[quirk.kind](device, flags, facts);
     if (answer !== undefined) return { quirk, answer };
   }

@@ -46,6 +46,8 @@ export interface AcsContextInit {
   override?: AcsOverride | undefined;
   /** The firmware has an IVRS table (AMD IOMMU). */
   ivrs?: boolean | undefined;
+  /** Names of quirks (`ACS_QUIRKS`) that the kernel does not have. */
+  withoutQuirks?: ReadonlySet<string> | undefined;
 }
 
 /**
@@ -56,6 +58,7 @@ export class AcsContext {
   readonly control: AcsControl;
   readonly override: AcsOverride | undefined;
   readonly ivrs: boolean | undefined;
+  readonly withoutQuirks: ReadonlySet<string> | undefined;
   #verdicts = new WeakMap<PciDevice, AcsVerdict>();
   #paths = new WeakMap<PciDevice, Path>();
 
@@ -63,6 +66,7 @@ export class AcsContext {
     this.control = init.control ?? new AcsControl({ mode: 'recorded' });
     this.override = init.override;
     this.ivrs = init.ivrs;
+    this.withoutQuirks = init.withoutQuirks;
   }
 
   /** Forgets the answers; after hot-plug, since functions may have become multifunction. */

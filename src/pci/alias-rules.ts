@@ -29,8 +29,9 @@ function aliasQuirksOf(device: PciDevice): AliasQuirk[] {
   );
 }
 
-export function applyAliasQuirks(device: PciDevice): void {
-  for (const quirk of aliasQuirksOf(device)) applyAliasQuirk(device, quirk);
+/** @param without names of rows that the kernel does not have */
+export function applyAliasQuirks(device: PciDevice, without?: ReadonlySet<string>): void {
+  for (const quirk of aliasQuirksOf(device)) if (!without?.has(quirk.name)) applyAliasQuirk(device, quirk);
 }
 
 /** `pci_add_dma_alias`: `count` devfns from `first`, cut off at the end of the bus. */

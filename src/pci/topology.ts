@@ -26,22 +26,26 @@ export interface TopologyOptions {
   rootBusOrder?: readonly string[] | undefined;
   /** The kernel's device list, where it is known; functions that are not in it follow in scan order. */
   deviceOrder?: readonly string[] | undefined;
+  /** Names of alias quirks that the kernel does not have. */
+  withoutQuirks?: ReadonlySet<string> | undefined;
 }
 
 export class PciTopology {
   readonly rootBuses: PciBus[] = [];
   readonly #bus: Bus | undefined;
+  readonly #withoutQuirks: ReadonlySet<string> | undefined;
   readonly #byAddress = new Map<string, PciDevice>();
   readonly #buses = new Map<number, PciBus>();
   #list: PciDevice[] | undefined;
 
-  private constructor(bus: Bus | undefined) {
+  private constructor({ bus, withoutQuirks }: TopologyOptions) {
     this.#bus = bus;
+    this.#withoutQuirks = withoutQuirks;
   }
 
   /** @throws InputError where an address makes no sense or stands twice */
   static build(functions: readonly PciFunctionInit[], options: TopologyOptions = {}): PciTopology {
-    const topology = new PciTopology(options.bus);
+    const topology = new PciTopology(options);
     const records = recordsOf(functions);
     const byKey = new Map(records.map((record) => [record.key, record]));
     const virtual = findVirtualFunctions(records, byKey);
@@ -271,7 +275,7 @@ export class PciTopology {
     this.#byAddress.set(device.address, device);
     this.#list = undefined;
     device.pciBus.insert(device);
-    applyAliasQuirks(device);
+    applyAliasQuirks(device, this.#withoutQuirks);
     applyResetQuirks(device);
   }
 

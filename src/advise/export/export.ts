@@ -106,7 +106,7 @@ function isDnsName(text: string, longest: number): boolean {
 }
 
 function checkOptions(exporter: Exporter, call: ExportCall): ExportOptions {
-  const { style = 'legacy', managed = true, node, domain = DEFAULT_DOMAIN } = call;
+  const { style = 'legacy', managed = true, node, domain = DEFAULT_DOMAIN, page } = call;
   if (exporter.styles !== 'either' && !exporter.styles.includes(style)) {
     throw new InputError('--iommufd', `${exporter.name} does not know iommufd`);
   }
@@ -119,5 +119,5 @@ function checkOptions(exporter: Exporter, call: ExportCall): ExportOptions {
   // CDI wants a letter in front, and `vfio.` stands before it in a name of at most 63 characters.
   if (!isDnsName(domain, 58) || !/^[a-z]/.test(domain) || domain !== domain.toLowerCase())
     throw new InputError('--domain', `'${domain}' is no DNS domain in lower case of at most 58 characters`);
-  return { style, managed, domain, ...(node !== undefined && { node }) };
+  return { style, managed, domain, ...(node !== undefined && { node }), ...(page !== undefined && { page }) };
 }

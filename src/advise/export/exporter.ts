@@ -38,6 +38,8 @@ export interface ExportOptions {
   node?: string;
   /** DNS domain that names of resources begin or end with. */
   domain: string;
+  /** The explorer's page in one file, for the format that writes a machine into it. */
+  page?: string;
 }
 
 export interface ExportInput extends ExportOptions {
@@ -76,6 +78,8 @@ export interface Exporter {
   styles: 'either' | readonly Style[];
   /** Asks for `--node`: a DNS name, or one without dots. */
   needsNode?: 'name' | 'label';
+  /** Asks for the explorer's page. */
+  needsPage?: true;
   /**
    * What of the kernel's groups the text rests on, in formats of devices. `numbers`: it has their numbers in it.
    * `presence`: its devices can be handed over. `nothing`: it is right without an IOMMU too.

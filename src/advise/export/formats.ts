@@ -5,6 +5,7 @@ import { cdi } from './cdi.ts';
 import { dot } from './dot.ts';
 import { dra } from './dra.ts';
 import type { Exporter } from './exporter.ts';
+import { html } from './html.ts';
 import { kubevirt } from './kubevirt.ts';
 import { libvirt } from './libvirt.ts';
 import { modprobe } from './modprobe.ts';
@@ -26,6 +27,7 @@ export const EXPORTERS: readonly Exporter[] = [
   prometheus,
   dot,
   svg,
+  html,
 ];
 
 /** @throws InputError for a name that is no format */

@@ -1,8 +1,9 @@
 /** The PCI tree for pictures: what `list --tree` prints, as data. */
 
+import type { AcsVerdict } from '../../pci/acs.ts';
 import { formatBus } from '../../pci/address.ts';
 import type { PciBus } from '../../pci/bus.ts';
-import { acsMark } from '../acs-words.ts';
+import { acsBecause, acsMark } from '../acs-words.ts';
 import { sortNames } from '../describe.ts';
 import type { ExportInput } from './exporter.ts';
 import { formedGroups } from './groups.ts';
@@ -17,6 +18,10 @@ export interface TreeNode {
   group?: number;
   /** On bridges: isolates, does not, not known. */
   mark?: '+' | '-' | '?';
+  /** On bridges: what the mark rests on. */
+  because?: string;
+  /** `+` rests on a claim of the command line. */
+  claimed?: true;
   children: TreeNode[];
 }
 
@@ -25,7 +30,7 @@ export function deviceTree({ describer, machine, names }: ExportInput): TreeNode
   const formed = formedGroups(describer, machine);
   const shown = names === undefined ? undefined : withParents(names, (name) => machine.parentOf(name));
 
-  const node = (name: string, children: TreeNode[], mark?: TreeNode['mark']): TreeNode => {
+  const node = (name: string, children: TreeNode[], acs?: AcsVerdict): TreeNode => {
     const { driver } = describer.line(name);
     const group = formed.of(name)?.id;
     return {
@@ -34,7 +39,8 @@ export function deviceTree({ describer, machine, names }: ExportInput): TreeNode
       title: deviceTitle(describer, name),
       ...(driver && { driver }),
       ...(group !== undefined && { group }),
-      ...(mark !== undefined && { mark }),
+      ...(acs !== undefined && { mark: acsMark(acs), because: acsBecause(acs) }),
+      ...(acs?.because === 'override' && { claimed: true as const }),
       children,
     };
   };
@@ -47,7 +53,7 @@ export function deviceTree({ describer, machine, names }: ExportInput): TreeNode
       .filter((name) => shown?.has(name) ?? true)
       .map((name) => {
         const below = byName.get(name)!.subordinate;
-        return below === undefined ? node(name, []) : node(name, walk(below), acsMark(machine.acs(name)));
+        return below === undefined ? node(name, []) : node(name, walk(below), machine.acs(name));
       });
   };
 
