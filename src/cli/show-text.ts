@@ -2,6 +2,7 @@
 
 import { acsBecause } from '../advise/acs-words.ts';
 import type { ShowDevice, ShowGroup, ShowReport } from '../advise/report.ts';
+import { placeWords } from './abi-text.ts';
 import { type Output, type Title, titleLine, wrap } from './output.ts';
 
 export function showText(report: ShowReport, out: Output, title: Title): string {
@@ -26,6 +27,7 @@ function groupText(group: ShowGroup, out: Output, title: Title): string {
       ),
     ),
     ...regions(group.reservedRegions, out),
+    ...documents(group.abi, out),
   ].join('');
 }
 
@@ -65,6 +67,7 @@ function deviceText(d: ShowDevice, out: Output, title: Title): string {
       value ? [field(name, out.unicode ? value : value.replaceAll('←', '<-'), out)] : [],
     ),
     ...regions(d.reservedRegions, out),
+    ...documents(d.abi, out),
   ].join('');
 }
 
@@ -77,6 +80,13 @@ function field(name: string, value: string, out: Output): string {
 function regions(list: ShowGroup['reservedRegions'], out: Output): string[] {
   return (list ?? []).map((region, index) =>
     field(index === 0 ? 'reserved' : '', `${region.start}-${region.end} ${region.type}`, out),
+  );
+}
+
+/** One line for each attribute that has an entry. */
+function documents(links: ShowDevice['abi'], out: Output): string[] {
+  return (links ?? []).map((link, index) =>
+    field(index === 0 ? 'documented in' : '', `${link.attribute}: ${placeWords(link)}`, out),
   );
 }
 

@@ -1,9 +1,13 @@
 /** `ringfence show` */
 
+import { AbiIndex } from '../../abi/index.ts';
+import { readAbiTree } from '../../abi/tree.ts';
 import { groupNumber, selectDevices } from '../../advise/select.ts';
 import { showGroup, showReport } from '../../advise/show.ts';
+import { withAbi } from '../../advise/show-abi.ts';
 import { InputError } from '../../kernel/errors.ts';
 import { boot } from '../../machine/boot.ts';
+import { findAbiTree } from '../abi-tree.ts';
 import type { Call } from '../args.ts';
 import { EXIT } from '../context.ts';
 import { showText } from '../show-text.ts';
@@ -22,7 +26,9 @@ export async function run({ operands, flags, context }: Call): Promise<number> {
       throw new InputError(`'${word}'`, 'this machine has no group of that number');
     else groups.push(id);
   }
-  const report = showReport(describer, machine, [...new Set(devices)], groups);
-  context.print(report, (shown, out) => showText(shown, out, (name) => describer.title(name)));
+  const shown = showReport(describer, machine, [...new Set(devices)], groups);
+  const tree = flags.value('tree') ?? findAbiTree();
+  const report = tree === undefined ? shown : withAbi(shown, new AbiIndex(readAbiTree(tree)));
+  context.print(report, (printed, out) => showText(printed, out, (name) => describer.title(name)));
   return EXIT.yes;
 }
