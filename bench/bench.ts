@@ -5,8 +5,10 @@
 
 import { cpus, release } from 'node:os';
 import { resolve } from 'node:path';
+import { abiBench } from './abi.ts';
 import { areasBench } from './areas.ts';
 import { doorBench } from './door.ts';
+import { explorerBench } from './explorer.ts';
 import { groupingBench } from './grouping.ts';
 import { iommufdBench } from './iommufd.ts';
 import { listBench } from './list.ts';
@@ -38,6 +40,7 @@ const PARTS: Readonly<Record<string, () => void>> = {
       rounds: quick ? 2000 : 20_000,
       selftest: !quick,
     }),
+  abi: () => abiBench({ command, rounds: quick ? 3 : 15 }),
 };
 
 if (only !== undefined && !(only in PARTS)) {
@@ -50,4 +53,7 @@ console.log(
 console.log('Ratios are of medians, to the first line of each table; contestants run in turn.\n');
 for (const [name, measure] of Object.entries(PARTS)) {
   if (only === undefined || only === name) measure();
+}
+if (only === undefined || only === 'explorer') {
+  await explorerBench({ sizes: [500, 5000], rounds: quick ? 1 : 5 });
 }

@@ -10,6 +10,7 @@ import { pathToFileURL } from 'node:url';
 import { bundle } from './bundle.mjs';
 import { command, root } from './paths.mjs';
 import { staticImports } from './static-imports.mjs';
+import { buildWeb } from './web.mjs';
 
 const dist = join(root, 'dist');
 const source = (file) => join(root, 'src', file);
@@ -17,6 +18,7 @@ const source = (file) => join(root, 'src', file);
 compile();
 await writeMadeFiles();
 await prebuildLauncher();
+await buildWeb();
 await bundleCommand();
 
 function compile() {

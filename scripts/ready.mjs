@@ -22,6 +22,7 @@ export function built() {
     ...inputs.map((file) => timeOf(join(root, file))),
     newestIn('src'),
     newestIn('scripts'),
+    newestIn('web'),
   );
   if (built > newest) return;
   console.error('Building …');

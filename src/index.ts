@@ -4,6 +4,14 @@
  * @packageDocumentation
  */
 
+// What Linux promises.
+export { type AbiEntry, type AbiField, type AbiFile, type AbiTree, entriesOf, fieldOf } from './abi/entry.ts';
+export { AbiIndex, type AbiMatch } from './abi/index.ts';
+export { parseAbiFile } from './abi/parse.ts';
+export { htmlOf, markdownOf } from './abi/render.ts';
+export { readAbiTree } from './abi/tree.ts';
+export { findUndefined, type UndefinedFiles } from './abi/undefined.ts';
+export { type AbiUse, findUses } from './abi/uses.ts';
 // Verdicts, hand-over, exports.
 export { checkReport } from './advise/check.ts';
 // … as reports, and in words.
@@ -11,6 +19,7 @@ export { Describer } from './advise/describe.ts';
 export { diffReport } from './advise/diff.ts';
 export { exportReport } from './advise/export/export.ts';
 export { EXPORTERS } from './advise/export/formats.ts';
+export { goalReport } from './advise/goal.ts';
 export { kernelList, predictedList } from './advise/list.ts';
 export { planReport } from './advise/plan.ts';
 export { DEFAULT_CHECK_POLICY } from './advise/policy.ts';
@@ -19,6 +28,7 @@ export type * from './advise/report.ts';
 export { selectDevice, selectDevices } from './advise/select.ts';
 export { showReport } from './advise/show.ts';
 export { verifyReport } from './advise/verify.ts';
+export { type WhatIfOptions, whatIf } from './advise/whatif.ts';
 export { whyReport } from './advise/why.ts';
 export { Bus, type BusEvent } from './device/bus.ts';
 // The model underneath: the kernel's own terms.
@@ -111,6 +121,7 @@ export { ReferenceTracker } from './kernel/reference.ts';
 export { Sysfs } from './kernel/sysfs.ts';
 // … its groups, and the reason for every one …
 export { type BootOptions, boot } from './machine/boot.ts';
+export { changeText, type MachineChange, parseChange } from './machine/change.ts';
 export { type GroupView, Machine, type RegionView } from './machine/machine.ts';
 export { AcsContext, type AcsVerdict, acsEnabled } from './pci/acs.ts';
 export { type CommandLine, parseCommandLine } from './pci/command-line.ts';

@@ -135,6 +135,51 @@ GROUP  ADDRESS  IDS        DRIVER
   });
 });
 
+describe('whatif', () => {
+  const desktop = ['--host', new URL('../examples/desktop.json', import.meta.url).pathname];
+
+  test('an override: what splits is claimed', async () => {
+    const { code, out } = await ringfence([
+      'whatif',
+      '--acs-override',
+      'downstream,multifunction',
+      ...desktop,
+    ]);
+    expect(code).toBe(0);
+    expect(out).toMatch(/18 groups before, 31 after/);
+    expect(out).toMatch(/Gained, claimed and not real/);
+    expect(out).not.toMatch(/really isolated/);
+    expect(out).toMatch(/boot with pcie_acs_override=downstream,multifunction\n/);
+  });
+
+  test('ACS bits of a port: real, with the parameter to type', async () => {
+    const words = ['whatif', '--set-acs', '00:02.0=xx11101', '--host', machine('disable-acs-redir')];
+    const { code, out } = await ringfence(words);
+    expect(code).toBe(0);
+    expect(out).toMatch(/boot with pci=config_acs=xx11101@0000:00:02\.0\n/);
+    expect(out).toMatch(/Gained, really isolated/);
+  });
+
+  test('a goal: 0 where it can be reached, 1 where not', async () => {
+    const reached = await ringfence(['whatif', '--goal', '01:00.0', '--host', machine('disable-acs-redir')]);
+    expect(reached.code).toBe(0);
+    expect(reached.out).toMatch(/1\. Alone \(real isolation\)/);
+    const never = await ringfence(['whatif', '--goal', '07:01.0', '--json', '--host', machine('amd')]);
+    expect([never.code, JSON.parse(never.out).reachable]).toEqual([1, 'no']);
+  });
+
+  test.each([
+    [[], /expects a change/],
+    [['--move', '07:00.0'], /move=CARD=PORT/],
+    [['--move', '07:00.0=00:03.2'], /has a card already/],
+    [['--goal', '07:00.0', '--iommu', 'off'], /--goal: does not go with --iommu/],
+  ])('%j is refused in one line', async (words, message) => {
+    const { code, err } = await ringfence(['whatif', ...words, ...desktop]);
+    expect([code, err.split('\n').length]).toEqual([2, 2]);
+    expect(err).toMatch(message);
+  });
+});
+
 describe('why', () => {
   test('names the bridge, the bits and what would change it', async () => {
     const { code, out } = await ringfence(['why', '01:00.0', '--host', machine('disable-acs-redir')]);

@@ -1,6 +1,7 @@
 /** Every command: what help, the man page and completion say of it, and the module that does it. */
 
 import { InputError } from '../kernel/errors.ts';
+import { ABI, TREE } from './abi-commands.ts';
 import type { Command } from './args.ts';
 
 const POLICY = {
@@ -47,8 +48,8 @@ export const COMMANDS: readonly Command[] = [
     max: Number.POSITIVE_INFINITY,
     summary: 'everything known of a device or group',
     description:
-      'Shows ids, group, isolation, requester ids, reset, virtual functions, reserved regions and driver. DEVICE is an address (0000:01:00.0, 01:00.0, 01:00 for all functions), ids (10de:1b80), a libvirt name (pci_0000_01_00_0) or a path that survives renumbering (00:01.0/00.0). GROUP is a group number.',
-    options: [POLICY],
+      "Shows ids, group, isolation, requester ids, reset, virtual functions, reserved regions and driver. DEVICE is an address (0000:01:00.0, 01:00.0, 01:00 for all functions), ids (10de:1b80), a libvirt name (pci_0000_01_00_0) or a path that survives renumbering (00:01.0/00.0). GROUP is a group number. Where the kernel's ABI documents are at hand, says which of them speak of the attributes shown.",
+    options: [POLICY, TREE],
     examples: [
       ['ringfence show 01:00.0', 'one function'],
       ['ringfence show 14', 'group 14, with its reserved regions'],
@@ -94,6 +95,70 @@ export const COMMANDS: readonly Command[] = [
       [3, 'cannot tell: groups or capabilities are missing from the data'],
     ],
     load: () => import('./commands/verify.ts'),
+  },
+  {
+    name: 'whatif',
+    operands: '',
+    min: 0,
+    max: 0,
+    summary: 'groups as they would be with something changed; or what would give a device its own',
+    description:
+      'Boots the model of the machine as it is and as it would be, and shows what each device gained or lost, whether a gain is real isolation or only claimed, and the kernel parameters to type. Changes can be combined; devices are named as they are today, whatever becomes of their addresses. A card is everything in one slot, with what is below it.\nWith --goal, searches for the single changes, or pairs of them where none is enough, that give DEVICE a group of its own or with nothing but functions of its own card, and tries each on the model. Honest ways come first, then easy ones.',
+    options: [
+      {
+        name: 'acs-override',
+        value: 'WORDS',
+        help: 'pcie_acs_override=WORDS: downstream, multifunction, id:VVVV:DDDD, separated by commas',
+      },
+      {
+        name: 'set-acs',
+        value: 'DEVICE=BITS',
+        many: true,
+        help: 'ACS bits as pci=config_acs= takes them: 1, 0 or x, rightmost is SrcValid; xx11101 is all that grouping asks for',
+      },
+      { name: 'move', value: 'CARD=PORT', many: true, help: 'the card in the slot of another port' },
+      { name: 'remove', value: 'CARD', many: true, help: 'the card, or a whole switch, taken out' },
+      {
+        name: 'add',
+        value: 'PORT=WHAT',
+        many: true,
+        help: 'another card in a slot: card, acs-card, switch, plain-switch or pci-bridge, with :2 and the like for how many functions, slots or cards; or a DEVICE, for a second one',
+      },
+      { name: 'vfs', value: 'DEVICE=COUNT', many: true, help: 'so many virtual functions' },
+      { name: 'policy', value: 'NAME', help: `another kernel: ${POLICY.help}` },
+      { name: 'iommu', value: 'on|off', help: 'the IOMMU on or off' },
+      {
+        name: 'without-quirk',
+        value: 'NAME',
+        many: true,
+        help: 'a kernel without that quirk, named as by `show`',
+      },
+      { name: 'firmware-acs', value: 'PORT', many: true, help: 'firmware that shows ACS on the port' },
+      {
+        name: 'drop-parameter',
+        value: 'NAME',
+        many: true,
+        help: 'the command line without config_acs, disable_acs_redir, pcie_acs_override or another',
+      },
+      {
+        name: 'goal',
+        value: 'DEVICE',
+        help: 'what would give DEVICE a group of its own; with --policy, under those rules',
+      },
+    ],
+    examples: [
+      ['ringfence whatif --acs-override downstream,multifunction', 'what the override would split'],
+      ['ringfence whatif --set-acs 00:1c.0=xx11101', 'ACS switched on at one port'],
+      ['ringfence whatif --move 03:00.0=00:1c.4', 'a card in another slot'],
+      ['ringfence whatif --remove 02:00.0 --policy acs-2025', 'without a card, and by newer rules'],
+      ['ringfence whatif --goal 01:00.0', 'how that device gets a group of its own'],
+    ],
+    exits: [
+      [0, 'shown; with --goal: it can be reached, or is'],
+      [1, 'with --goal: nothing that was tried reaches it'],
+      [3, 'facts are missing, the answer is not certain'],
+    ],
+    load: () => import('./commands/whatif.ts'),
   },
   {
     name: 'check',
@@ -253,13 +318,13 @@ export const COMMANDS: readonly Command[] = [
     max: Number.POSITIVE_INFINITY,
     summary: 'devices in the words of libvirt, QEMU, Proxmox, Kubernetes and others',
     description:
-      'Writes what another program takes: libvirt, qemu, proxmox, proxmox-mapping, kubevirt, dra, cdi and modprobe for the devices named, with the rest of their groups and without bridges; prometheus, dot and svg for the whole machine, or for the groups of the devices named. What to know about the text goes to standard error.',
+      'Writes what another program takes: libvirt, qemu, proxmox, proxmox-mapping, kubevirt, dra, cdi and modprobe for the devices named, with the rest of their groups and without bridges; prometheus, dot, svg and html for the whole machine, or for the groups of the devices named; html is the explorer of `serve` with the machine in it. What to know about the text goes to standard error.',
     options: [
       {
         name: 'format',
         short: 'f',
         value: 'FORMAT',
-        help: 'libvirt, qemu, proxmox, proxmox-mapping, kubevirt, dra, cdi, modprobe, prometheus, dot or svg',
+        help: 'libvirt, qemu, proxmox, proxmox-mapping, kubevirt, dra, cdi, modprobe, prometheus, dot, svg or html',
       },
       { name: 'iommufd', help: 'through iommufd and not through groups and containers; never both' },
       { name: 'only', help: 'the devices named and nothing else of their groups' },
@@ -276,6 +341,7 @@ export const COMMANDS: readonly Command[] = [
       ['ringfence export -f libvirt 01:00.0', 'hostdev elements for the devices of its group'],
       ['ringfence export -f qemu --iommufd 01:00', 'arguments of QEMU, through iommufd'],
       ['ringfence export -f svg > groups.svg', 'the machine as a picture'],
+      ['ringfence export -f html > machine.html', 'the explorer with the machine in it, to send or keep'],
     ],
     exits: [
       [0, 'written'],
@@ -348,6 +414,32 @@ export const COMMANDS: readonly Command[] = [
     ownOptionsFirst: true,
     load: () => import('./commands/run.ts'),
   },
+  ABI,
+  {
+    name: 'serve',
+    operands: '[SNAPSHOT…]',
+    min: 0,
+    max: 16,
+    summary: 'the explorer: the machine as a picture in your browser',
+    description:
+      'Opens a page on 127.0.0.1 and prints its address: the PCI tree with groups as outlines, why a device is where it is, its verdict, plan and exports, what-if, live changes. Snapshots named are shown beside it; more can be dropped on the page, which opens them without sending them anywhere. The page shows and computes; nothing it does changes the machine, and no other machine can reach it.',
+    options: [
+      {
+        name: 'port',
+        short: 'p',
+        value: 'NUMBER',
+        help: 'port to listen on; default 7420, 0 for any that is free',
+      },
+      POLICY,
+    ],
+    examples: [
+      ['ringfence serve', 'this machine'],
+      ['ringfence serve --host desktop.json', 'a recorded machine'],
+      ['ringfence serve --host before.json after.json', 'two, side by side'],
+    ],
+    exits: [[0, 'ended by Ctrl-C or SIGTERM']],
+    load: () => import('./commands/serve.ts'),
+  },
   {
     name: 'completion',
     operands: 'bash|zsh|fish',
@@ -362,15 +454,32 @@ export const COMMANDS: readonly Command[] = [
   },
 ];
 
+/** All commands, those with subcommands followed by them. */
+export const ALL_COMMANDS: readonly Command[] = COMMANDS.flatMap((command) => [
+  command,
+  ...(command.subcommands ?? []),
+]);
+
 /**
  * @throws InputError for a name that is no command, with the nearest one
  */
 export function findCommand(name: string): Command {
-  const found = COMMANDS.find((command) => command.name === name);
+  return nearest(COMMANDS, name, name, 'ringfence');
+}
+
+/** The subcommand of a word; the command itself where it has none, or where help is asked for. @throws InputError */
+export function findSubcommand(command: Command, word: string | undefined): Command {
+  if (command.subcommands === undefined) return command;
+  if (word === undefined || word === '--help' || word === '-h') return command;
+  return nearest(command.subcommands, `${command.name} ${word}`, word, `ringfence ${command.name}`);
+}
+
+function nearest(commands: readonly Command[], name: string, word: string, program: string): Command {
+  const found = commands.find((command) => command.name === name);
   if (found !== undefined) return found;
-  const near = COMMANDS.map((command) => command.name).filter((other) => distance(name, other) <= 2);
-  const hint = near.length > 0 ? `did you mean ${near.join(' or ')}?` : 'see ringfence --help';
-  throw new InputError(`'${name}'`, `there is no command of that name; ${hint}`);
+  const near = commands.map((command) => command.name).filter((other) => distance(name, other) <= 2);
+  const hint = near.length > 0 ? `did you mean ${near.join(' or ')}?` : `see ${program} --help`;
+  throw new InputError(`'${word}'`, `there is no command of that name; ${hint}`);
 }
 
 /** Edit distance, for names of a few letters. */

@@ -21,6 +21,7 @@ function command(c: Command): string {
     `${roff(c.description)}\n`,
     ...c.options.map(option),
     ...(c.exits ?? []).map(([code, meaning]) => `.TP\n.B exit ${code}\n${roff(meaning)}\n`),
+    ...(c.subcommands ?? []).map(command),
   ].join('');
 }
 
@@ -42,7 +43,9 @@ export function manPage(commands: readonly Command[], version: string): string {
     '.SH ENVIRONMENT\n.TP\n.B NO_COLOR\nno colours\n.TP\n.B FORCE_COLOR\ncolours even without a terminal\n',
     '.SH FILES\n.TP\n.I /usr/share/misc/pci.ids\nnames of vendors and devices; without it, numbers\n',
     '.SH EXAMPLES\n',
-    ...commands.flatMap((c) => c.examples.map(([line, shows]) => `.TP\n.B ${roff(line)}\n${roff(shows)}\n`)),
+    ...commands
+      .flatMap((c) => [c, ...(c.subcommands ?? [])])
+      .flatMap((c) => c.examples.map(([line, shows]) => `.TP\n.B ${roff(line)}\n${roff(shows)}\n`)),
     '.SH SEE ALSO\n.BR lspci (8)\n',
   ].join('');
 }

@@ -1,13 +1,13 @@
 /** One call of the command: words in, text and an exit code out. Nothing here touches the process. */
 
-import { readFileSync } from 'node:fs';
 import { InputError, KernelError } from '../kernel/errors.ts';
 import { parseCall } from './args.ts';
-import { COMMANDS, findCommand } from './commands.ts';
+import { COMMANDS, findCommand, findSubcommand } from './commands.ts';
 import { Context, EXIT } from './context.ts';
 import { commandHelp, generalHelp } from './help.ts';
 import { makeOutput, messageLine, type Output } from './output.ts';
 import { Terminal } from './terminal.ts';
+import { packageVersion } from './version.ts';
 
 /** The outside world of one call. */
 export interface World {
@@ -48,15 +48,19 @@ export function errorText(error: unknown, env: World['env']): string {
 async function dispatch(words: string[], out: Output, world: World): Promise<number> {
   const first = words[0];
   if (first === '--version' || first === '-V') {
-    out.write(`ringfence ${version()}\n`);
+    out.write(`ringfence ${packageVersion()}\n`);
     return EXIT.yes;
   }
-  if (first === '--help' || first === '-h' || first === 'help') return help(words[1], out);
+  if (first === '--help' || first === '-h' || first === 'help') return help(words.slice(1), out);
 
   const named = first !== undefined && !first.startsWith('-');
-  const command = findCommand(named ? first : 'list');
-  const { operands, flags } = parseCall(command, named ? words.slice(1) : words);
-  if (flags.on('help')) return help(command.name, out);
+  const above = findCommand(named ? first : 'list');
+  const command = findSubcommand(above, words[1]);
+  const { operands, flags } = parseCall(command, words.slice(command === above ? Number(named) : 2));
+  if (flags.on('help')) {
+    out.write(commandHelp(command, out));
+    return EXIT.yes;
+  }
   const module = await command.load();
   return module.run({
     operands,
@@ -71,20 +75,8 @@ async function dispatch(words: string[], out: Output, world: World): Promise<num
   });
 }
 
-function help(name: string | undefined, out: Output): number {
+function help([name, word]: readonly string[], out: Output): number {
   const general = name === undefined || name.startsWith('-') || name === 'help';
-  out.write(general ? generalHelp(COMMANDS, out) : commandHelp(findCommand(name), out));
+  out.write(general ? generalHelp(COMMANDS, out) : commandHelp(findSubcommand(findCommand(name), word), out));
   return EXIT.yes;
-}
-
-/** Of the package this file belongs to, wherever the build put it. */
-function version(): string {
-  for (const up of ['../../package.json', '../package.json']) {
-    try {
-      return JSON.parse(readFileSync(new URL(up, import.meta.url), 'utf8')).version;
-    } catch {
-      // The build may have moved this file one folder up.
-    }
-  }
-  return 'unknown';
 }

@@ -1,8 +1,8 @@
 /** `ringfence completion`: scripts made from the command table, so that they cannot fall behind. */
 
 import { InputError } from '../../kernel/errors.ts';
-import { type Call, optionsOf } from '../args.ts';
-import { COMMANDS } from '../commands.ts';
+import { type Call, type Command, optionsOf } from '../args.ts';
+import { ALL_COMMANDS, COMMANDS } from '../commands.ts';
 import { EXIT } from '../context.ts';
 
 export function run({ operands, context }: Call): number {
@@ -21,16 +21,23 @@ const SCRIPTS: ReadonlyMap<string, () => string> = new Map([
 
 const names = COMMANDS.map((command) => command.name).join(' ');
 
-function flagsOf(name: string): string {
-  const command = COMMANDS.find((other) => other.name === name)!;
-  return optionsOf(command)
-    .map((option) => `--${option.name}`)
-    .join(' ');
+/** What may follow: its subcommands, or its options. */
+function wordsOf(command: Command): string {
+  const words = command.subcommands?.map(lastWord) ?? optionsOf(command).map((option) => `--${option.name}`);
+  return words.join(' ');
+}
+
+function lastWord({ name }: Command): string {
+  return name.slice(name.indexOf(' ') + 1);
 }
 
 function bash(): string {
-  const cases = COMMANDS.map((command) => `    ${command.name}) words="${flagsOf(command.name)}" ;;`).join(
-    '\n',
+  const cases = ALL_COMMANDS.map((command) => {
+    const pattern = command.name.includes(' ') ? `"${command.name}"` : command.name;
+    return `    ${pattern}) words="${wordsOf(command)}" ;;`;
+  }).join('\n');
+  const groups = COMMANDS.flatMap(({ name, subcommands }) => (subcommands === undefined ? [] : [name])).join(
+    '|',
   );
   return `_ringfence() {
   local word=\${COMP_WORDS[COMP_CWORD]} before=\${COMP_WORDS[COMP_CWORD-1]} words=
@@ -38,7 +45,9 @@ function bash(): string {
     COMPREPLY=($(compgen -f -- "$word")); return
   fi
   if [ "$COMP_CWORD" -eq 1 ]; then words="${names} help"; else
-  case \${COMP_WORDS[1]} in
+  local command=\${COMP_WORDS[1]}
+  case $command in ${groups}) [ "$COMP_CWORD" -gt 2 ] && command="$command \${COMP_WORDS[2]}" ;; esac
+  case $command in
 ${cases}
   esac
   if [[ \${COMP_WORDS[1]} =~ ^(show|why|check|plan|export)$ ]] && [[ $word != -* ]]; then
@@ -57,14 +66,30 @@ ${bash()}`;
 }
 
 function fish(): string {
-  const lines = COMMANDS.flatMap((command) => [
-    `complete -c ringfence -n __fish_use_subcommand -f -a ${command.name} -d ${quote(command.summary)}`,
+  const lines = ALL_COMMANDS.flatMap((command) => [
+    `complete -c ringfence -n ${fishBefore(command)} -f -a ${lastWord(command)} -d ${quote(command.summary)}`,
     ...optionsOf(command).map(
       (option) =>
-        `complete -c ringfence -n '__fish_seen_subcommand_from ${command.name}' -l ${option.name}${option.short ? ` -s ${option.short}` : ''}${option.value ? ' -r' : ''} -d ${quote(option.help)}`,
+        `complete -c ringfence -n ${fishAt(command)} -l ${option.name}${option.short ? ` -s ${option.short}` : ''}${option.value ? ' -r' : ''} -d ${quote(option.help)}`,
     ),
   ]);
   return lines.join('\n') + '\n';
+}
+
+/** When the name of a command may come. */
+function fishBefore({ name }: Command): string {
+  const [first, second] = name.split(' ');
+  return second === undefined ? '__fish_use_subcommand' : quote(`__fish_seen_subcommand_from ${first}`);
+}
+
+/** When its options may come. */
+function fishAt({ name }: Command): string {
+  return quote(
+    name
+      .split(' ')
+      .map((word) => `__fish_seen_subcommand_from ${word}`)
+      .join('; and '),
+  );
 }
 
 const quote = (text: string): string => `'${text.replaceAll("'", "\\'")}'`;

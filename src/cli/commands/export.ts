@@ -10,6 +10,7 @@ import { printableLines } from '../../kernel/printable.ts';
 import { boot } from '../../machine/boot.ts';
 import type { Call } from '../args.ts';
 import { EXIT } from '../context.ts';
+import { singlePage } from '../web-folder.ts';
 
 export async function run({ operands, flags, context }: Call): Promise<number> {
   const exporter = findExporter(flags.value('format'));
@@ -34,8 +35,11 @@ export async function run({ operands, flags, context }: Call): Promise<number> {
     managed: !flags.on('unmanaged'),
     ...(node !== undefined && { node }),
     ...(domain !== undefined && { domain }),
+    ...(exporter.needsPage && { page: singlePage() }),
   });
   if (context.json) context.print(report, () => '');
+  // The page's script is ours, and what is of the machine in it was made printable before.
+  else if (exporter.needsPage) context.out.write(report.text ?? '');
   else context.out.write(printableLines(report.text ?? ''));
   // A file or a pipe takes the text; what people should know goes where they look.
   if (!context.json) {

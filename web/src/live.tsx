@@ -1,0 +1,69 @@
+/** Events of the machine as they happen, from the server's watch. */
+
+import { useEffect, useState } from 'preact/hooks';
+import type { LiveEvent } from '../../src/server/live.ts';
+
+/** So many are kept for reading. */
+const KEPT = 200;
+
+/** `stamp` changes when something happened: what was asked is to be asked again. */
+export function useEvents(live: boolean): { events: LiveEvent[]; stamp: number } {
+  const [events, setEvents] = useState<LiveEvent[]>([]);
+  const [stamp, setStamp] = useState(0);
+  useEffect(() => {
+    if (!live || !location.protocol.startsWith('http')) return;
+    const source = new EventSource('/api/events');
+    source.addEventListener('happened', (message) => {
+      const told = JSON.parse((message as MessageEvent<string>).data) as LiveEvent[];
+      setEvents((old) => [...told.reverse(), ...old].slice(0, KEPT));
+      setStamp((old) => old + 1);
+    });
+    return () => source.close();
+  }, [live]);
+  return { events, stamp };
+}
+
+export function Events({ events, onSelect }: { events: readonly LiveEvent[]; onSelect(name: string): void }) {
+  return (
+    <section aria-labelledby="events-title">
+      <h2 id="events-title">Events</h2>
+      {events.length === 0 && (
+        <p class="hint">Nothing happened yet. Devices, drivers and groups are watched.</p>
+      )}
+      <ol class="events" aria-live="polite">
+        {events.map((event, index) => (
+          <li key={events.length - index}>
+            <time dateTime={event.time}>{new Date(event.time).toLocaleTimeString()}</time>{' '}
+            <b>{event.event}</b>{' '}
+            {'device' in event && (
+              <button type="button" class="link" onClick={() => onSelect(event.device)}>
+                {event.device}
+              </button>
+            )}{' '}
+            {eventWords(event)}
+          </li>
+        ))}
+      </ol>
+    </section>
+  );
+}
+
+function eventWords(event: LiveEvent): string {
+  switch (event.event) {
+    case 'bind':
+      return `to ${event.driver}`;
+    case 'unbind':
+      return `from ${event.driver}`;
+    case 'add':
+    case 'remove':
+      return [event.ids, event.group === null ? '' : `group ${event.group}`].filter(Boolean).join(', ');
+    case 'move':
+      return `from group ${event.before ?? 'none'} to ${event.after ?? 'none'}`;
+    case 'group-type':
+    case 'owner':
+      return `group ${event.group}: ${event.before ?? 'nobody'} → ${event.after ?? 'nobody'}`;
+    case 'group-add':
+    case 'group-remove':
+      return `group ${event.group}`;
+  }
+}
