@@ -16,6 +16,7 @@ import type { ExportReport } from '../src/advise/report.ts';
 import { run } from '../src/cli/run.ts';
 import { readHost } from '../src/host/read-host.ts';
 import { readBytes } from '../src/host/readers.ts';
+import { redact } from '../src/host/redact.ts';
 import type { PciFacts, Snapshot } from '../src/host/snapshot.ts';
 import { writeSnapshot } from '../src/host/writer.ts';
 import { InputError } from '../src/kernel/errors.ts';
@@ -57,6 +58,9 @@ const hasPromtool = has('promtool', '--version');
 const hasModprobe = has('modprobe', '--version');
 const hasQemu = has('qemu-system-x86_64', '--version');
 
+/** As much of the explorer's page as matters here. */
+const PAGE = '<title>page</title>\n<!-- machine -->\n<script>draw()</script>\n';
+
 function exported(
   format: string,
   snapshot: Snapshot,
@@ -66,6 +70,7 @@ function exported(
 ): ExportReport {
   const needs = findExporter(format).needsNode === undefined ? {} : { node: 'node1' };
   return exportReport(new Describer(snapshot, ids), boot(snapshot), findExporter(format), names, {
+    ...(format === 'html' && { page: PAGE }),
     ...needs,
     ...call,
   });
@@ -609,6 +614,30 @@ describe('pictures', () => {
 
   test.skipIf(!hasXmllint)('svg is well-formed (needs xmllint)', () => {
     expect(tool('xmllint', ['--noout', '-'], text('svg', VIRTUAL, []))).toMatchObject({ code: 0 });
+  });
+});
+
+describe('html', () => {
+  test('the machine stands in the page, as a capture has it', () => {
+    const written = text('html', VFIO, []);
+    const [, json] = /id="ringfence-machine" data-name="[^"]*">(.*)<\/script>/.exec(written)!;
+    expect(JSON.parse(json!).devices).toEqual(redact(VFIO).devices);
+    expect(written).toContain('draw()');
+  });
+
+  test('nothing in a recording ends its element or reaches a terminal', () => {
+    const hostile = '</script><script>alert(1)</script><!-- \u001b[31m \u009b \u202e " & $&';
+    const snapshot = { ...VFIO, board: hostile, kernel: { ...VFIO.kernel, version: hostile } };
+    const written = text('html', snapshot, []);
+    expect(written.match(/<\/?script/g)).toHaveLength(6);
+    expect(written).not.toContain('<!--');
+    for (const unfit of ['\u001b', '\u009b', '\u202e']) expect(written).not.toContain(unfit);
+    const [, json] = /id="ringfence-machine" data-name="[^"]*">(.*)<\/script>/.exec(written)!;
+    expect(JSON.parse(json!)).toMatchObject({ board: hostile });
+  });
+
+  test('without the page it cannot be written', () => {
+    expect(() => text('html', VFIO, [], { page: '' })).toThrow(/needs the page/);
   });
 });
 
