@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { answerOf } from '../iommu/testing.ts';
+import { Arena } from './arena.ts';
 import { IommufdObject } from './object.ts';
 import { makeProcess, makeUser } from './process.ts';
 import { everyStepFails, IommufdBench } from './testing.ts';
@@ -27,6 +28,20 @@ describe('opening', () => {
       return { faults: bench.faults, act: () => bench.open(), picture: () => bench.iommufd.contexts.size };
     });
     expect(failed).toEqual(['context']);
+  });
+
+  it('remembers processes as long as pages are charged to them, and not thousands of others', () => {
+    const { iommufd } = new IommufdBench();
+    const charged = Object.assign(
+      makeProcess({ memory: new Arena(iommufd.physical, { base: 0n, pages: 1 }) }),
+      {
+        pinnedPages: 1,
+      },
+    );
+    iommufd.calls(charged);
+    for (let made = 0; made < 1000; made++) iommufd.calls({ ...charged, pinnedPages: 0 });
+    expect(iommufd.processes.has(charged)).toBe(true);
+    expect(iommufd.processes.size).toBeLessThan(100);
   });
 
   it('gives every file objects of its own', () => {

@@ -6,7 +6,7 @@ import type { Iommu } from '../iommu/iommu.ts';
 import type { PhysicalMemory } from '../iommu/physical-memory.ts';
 import { KernelError } from '../kernel/errors.ts';
 import { Context } from './context.ts';
-import type { Process } from './process.ts';
+import type { Process, User } from './process.ts';
 import { Selftest } from './selftest/selftest.ts';
 
 export interface IommufdInit {
@@ -23,6 +23,8 @@ export interface IommufdInit {
   faults?: FaultInjector;
 }
 
+const FEW_PROCESSES = 64;
+
 export class Iommufd {
   readonly iommu: Iommu;
   readonly physical: PhysicalMemory;
@@ -34,8 +36,11 @@ export class Iommufd {
   readonly selftest: Selftest | undefined;
   /** Those not gone yet, in the order they were opened. */
   readonly contexts = new Set<Context>();
-  /** Everybody who ever opened it; whether their pages are all given back is asked at the end. */
+  /** Who uses it, and has pages charged; whether all are given back is asked at the end. */
   readonly processes = new Set<Process>();
+  readonly #users = new Set<User>();
+  /** So many processes are looked through for those that nothing is charged to. */
+  #mostProcesses = FEW_PROCESSES;
   #opened = 0;
 
   constructor(init: IommufdInit) {
@@ -65,8 +70,19 @@ export class Iommufd {
       accountMode: options.vfio === true ? 'process' : 'user',
     });
     this.contexts.add(context);
-    this.processes.add(process);
+    this.calls(process);
     return context;
+  }
+
+  /** A process makes a call. Of those without a page that did so before, not all are kept in mind. */
+  calls(process: Process): void {
+    this.processes.add(process);
+    this.#users.add(process.user);
+    if (this.processes.size <= this.#mostProcesses) return;
+    for (const each of this.processes) {
+      if (each !== process && each.lockedPages === 0 && each.pinnedPages === 0) this.processes.delete(each);
+    }
+    this.#mostProcesses = Math.max(FEW_PROCESSES, 2 * this.processes.size);
   }
 
   /**
@@ -86,8 +102,7 @@ export class Iommufd {
       yield `${context.label} is open (${objects || 'no objects'})`;
     }
     if (this.physical.pinned > 0) yield `${this.physical.pinned} pins of physical pages`;
-    const users = new Set([...this.processes].map((process) => process.user));
-    for (const user of users) {
+    for (const user of this.#users) {
       if (user.lockedPages !== 0) yield `user ${user.name} is charged ${user.lockedPages} pages`;
     }
     for (const process of this.processes) {

@@ -30,7 +30,7 @@ export class IommufdFile implements OpenFile {
     const { process } = caller;
     // Whoever calls has the descriptor, opened it or not: a child, or who was sent it.
     context.process = process;
-    context.iommufd.processes.add(process);
+    context.iommufd.calls(process);
     return process.files.during(caller, (installed) => {
       const { value, descriptorAddress: at, undo } = dispatch(context, caller, command, arg, installed);
       const file = installed();

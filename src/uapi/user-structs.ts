@@ -5,6 +5,8 @@ import { KernelError } from '../kernel/errors.ts';
 import type { Struct } from './struct.ts';
 
 const CHUNK = 4096;
+const MOST_AT_ONCE = 1 << 20;
+const ZEROES = new Uint8Array(MOST_AT_ONCE);
 
 /** `get_user` of 32 bits. @throws KernelError EFAULT */
 export function readU32(memory: UserMemory, address: bigint): number {
@@ -39,19 +41,37 @@ export function copyStructFromUser(
   size: number,
   given: number,
 ): Uint8Array {
-  for (let at = size; at < given; at += CHUNK) {
-    const surplus = readBytes(memory, address + BigInt(at), Math.min(CHUNK, given - at));
-    if (surplus.some((byte) => byte !== 0)) {
-      throw new KernelError(
-        'E2BIG',
-        `struct of ${given} bytes`,
-        `only ${size} are known, and the rest is not zero`,
-      );
-    }
+  if (!isZero(memory, address + BigInt(size), given - size)) {
+    throw new KernelError(
+      'E2BIG',
+      `struct of ${given} bytes`,
+      `only ${size} are known, and the rest is not zero`,
+    );
   }
   const bytes = new Uint8Array(size);
   memory.read(address, bytes.subarray(0, Math.min(size, given)));
   return bytes;
+}
+
+/**
+ * `check_zeroed_user`. A program may say it has 4 GiB, and others wait meanwhile: so in large pieces, as far as these
+ * can be read.
+ *
+ * @throws KernelError EFAULT
+ */
+function isZero(memory: UserMemory, address: bigint, length: number): boolean {
+  for (let at = 0, most = MOST_AT_ONCE; at < length; ) {
+    const size = Math.min(most, length - at);
+    try {
+      if (Buffer.compare(readBytes(memory, address + BigInt(at), size), ZEROES.subarray(0, size)) !== 0)
+        return false;
+      at += size;
+    } catch (error) {
+      if (size <= CHUNK) throw error;
+      most = CHUNK;
+    }
+  }
+  return true;
 }
 
 /**

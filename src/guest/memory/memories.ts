@@ -12,6 +12,8 @@ export interface MemoriesOptions {
   report?: (text: string) => void;
 }
 
+const FEW_PROCESSES = 64;
+
 export class Memories {
   readonly physical: PhysicalMemory;
   /**
@@ -24,6 +26,8 @@ export class Memories {
   readonly #report: (text: string) => void;
   readonly #processes = new Map<number, ProcessMemory>();
   readonly #shared = new Map<string, SharedMemory>();
+  /** With so many, those that are gone are looked for: each has descriptors of ours. */
+  #mostProcesses = FEW_PROCESSES;
 
   constructor(physical: PhysicalMemory, options: MemoriesOptions = {}) {
     this.physical = physical;
@@ -42,6 +46,10 @@ export class Memories {
   of(pid: number): ProcessMemory {
     const known = this.#processes.get(pid);
     if (known !== undefined && this.#isThere(known)) return known;
+    if (this.#processes.size >= this.#mostProcesses) {
+      this.forgetGone();
+      this.#mostProcesses = Math.max(FEW_PROCESSES, 2 * this.#processes.size);
+    }
     const memory = new ProcessMemory(pid, this);
     this.#processes.set(pid, memory);
     return memory;

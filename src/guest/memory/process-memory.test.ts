@@ -1,4 +1,6 @@
-import { mkdtempSync, readFileSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -58,6 +60,20 @@ describe.skipIf(noCompiler !== undefined)('memory of a process', () => {
     of().read(address, bytes);
     return Buffer.from(bytes).toString('hex');
   };
+
+  test('processes that have ended keep none of our descriptors, however many there were', async () => {
+    const before = readdirSync('/proc/self/fd').length;
+    for (let made = 0; made < 3; made++) {
+      const children = Array.from({ length: 30 }, () => spawn('sleep', ['60'], { stdio: 'ignore' }));
+      for (const { pid } of children) expect(of(pid!).isOpen).toBe(true);
+      const ends = children.map((child) => once(child, 'exit'));
+      for (const child of children) child.kill('SIGKILL');
+      await Promise.all(ends);
+    }
+    of();
+    // Each has three, and some are kept until there are more.
+    expect(readdirSync('/proc/self/fd').length).toBeLessThan(before + 3 * 64);
+  });
 
   test('is copied both ways', async () => {
     const address = await running.map('private', PAGE);
