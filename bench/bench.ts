@@ -20,7 +20,7 @@ const only = words.includes('--only') ? words[words.indexOf('--only') + 1] : und
 const command = resolve('dist/cli/main.js');
 const child = (name: string) => resolve(`bench/out/js/${name}-child.mjs`);
 
-const PARTS: Readonly<Record<string, () => void>> = {
+const PARTS: Readonly<Record<string, () => void | Promise<void>>> = {
   list: () => listBench({ command, sizes: quick ? [64, 512] : [64, 512, 4096], rounds: quick ? 5 : 15 }),
   grouping: () => groupingBench(child('grouping'), [64, 512, 4096, 16384, 65536], quick ? 1 : 3),
   pagetable: () => pageTableBench(child('pagetable'), 1_000_000, quick ? 1 : 5),
@@ -41,6 +41,7 @@ const PARTS: Readonly<Record<string, () => void>> = {
       selftest: !quick,
     }),
   abi: () => abiBench({ command, rounds: quick ? 3 : 15 }),
+  explorer: () => explorerBench({ sizes: [500, 5000], rounds: quick ? 1 : 5 }),
 };
 
 if (only !== undefined && !(only in PARTS)) {
@@ -52,8 +53,5 @@ console.log(
 );
 console.log('Ratios are of medians, to the first line of each table; contestants run in turn.\n');
 for (const [name, measure] of Object.entries(PARTS)) {
-  if (only === undefined || only === name) measure();
-}
-if (only === undefined || only === 'explorer') {
-  await explorerBench({ sizes: [500, 5000], rounds: quick ? 1 : 5 });
+  if (only === undefined || only === name) await measure();
 }
