@@ -254,6 +254,8 @@ describe('any sequence of faults, reads, answers and detaches', () => {
         const cookies = new Map<number, { grpid: number; of: number }>();
         const expected: string[] = [];
         let grpid = 0;
+        // An answer to cookie 0 while others wait makes it one like all, as in the real kernel.
+        let lowest = 1;
         for (const { do: what, size, of } of steps) {
           if (what === 'fault') {
             queue.deliver(hardware.group(++grpid, size, handles[of]));
@@ -263,7 +265,7 @@ describe('any sequence of faults, reads, answers and detaches', () => {
             const tooSmall = unread.length > 0 && unread[0]!.size > size;
             for (let room = size; unread.length > 0 && unread[0]!.size <= room; ) {
               const group = unread.shift()!;
-              let cookie = 1;
+              let cookie = lowest;
               while (cookies.has(cookie)) cookie++;
               cookies.set(cookie, group);
               for (let n = 0; n < group.size; n++) fitting.push(`${group.grpid}/${cookie}`);
@@ -275,6 +277,7 @@ describe('any sequence of faults, reads, answers and detaches', () => {
             const waiting = cookies.get(size);
             const answer = answerOf(() => queue.writeResponses([{ cookie: size, code: of }]));
             expect(answer).toBe(waiting === undefined ? 'EINVAL' : 'ok');
+            if (size === 0 && !waiting && cookies.size > 0) lowest = 0;
             if (waiting) expected.push(`${waiting.grpid} ${of}`);
             cookies.delete(size);
           } else {
@@ -295,7 +298,7 @@ describe('any sequence of faults, reads, answers and detaches', () => {
         expect(new Set(hardware.answers.map((answer) => answer.split(' ')[0])).size).toBe(grpid);
         expect(hardware.answers.length).toBe(grpid);
       }),
-      { numRuns: 200 },
+      { numRuns: 1000 },
     );
   });
 });
