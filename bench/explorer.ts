@@ -9,6 +9,7 @@ import { Live } from '../src/server/live.ts';
 import { Machines } from '../src/server/machines.ts';
 import { readPage } from '../src/server/page.ts';
 import { startServer } from '../src/server/serve.ts';
+import { SessionWatch } from '../src/server/session-watch.ts';
 import { generate } from '../test/support/generate.ts';
 import { median } from './stats.ts';
 
@@ -70,7 +71,16 @@ async function opened(browser: Browser, folder: string, size: number, rounds: nu
     // A new server each time: it boots the model when it is first asked.
     const machines = new Machines([{ name: 'generated', live: false, read: async () => snapshot }], ids);
     const live = new Live([], () => {});
-    const running = await startServer({ page: readPage(folder), machines, live, pciIds: () => undefined }, 0);
+    const running = await startServer(
+      {
+        page: readPage(folder),
+        machines,
+        live,
+        sessions: new SessionWatch('/nonexistent/sessions'),
+        pciIds: () => undefined,
+      },
+      0,
+    );
     const page = await browser.newPage({ viewport: { width: 1280, height: 800 } });
     const timed = async (list: number[], act: () => Promise<unknown>): Promise<void> => {
       const start = performance.now();

@@ -6,9 +6,10 @@ import { findLauncher } from './launcher.ts';
 import { killNamespace } from './namespace.ts';
 import { type Lack, lacks, surroundings, unshareFlags } from './requirements.ts';
 import type { SessionInit } from './session.ts';
+import { sessionsFolder } from './sessions.ts';
 import { supervise } from './supervise.ts';
 
-export type RunOptions = Omit<SessionInit, 'launcher' | 'noDescriptors'>;
+export type RunOptions = Omit<SessionInit, 'sessions' | 'launcher' | 'noDescriptors'>;
 
 export type RunResult =
   /** The program's exit code, or the session's own. */
@@ -29,7 +30,12 @@ export async function runProgram(
   if (missing.length > 0) return { lacks: missing };
   const launcher = findLauncher(env);
   if (launcher.lack !== undefined) note(`calls that return a descriptor will fail: ${launcher.lack}`);
-  const init: SessionInit = { ...options, launcher: launcher.path, noDescriptors: launcher.lack };
+  const init: SessionInit = {
+    ...options,
+    sessions: sessionsFolder(env),
+    launcher: launcher.path,
+    noDescriptors: launcher.lack,
+  };
   const args = [...unshareFlags(around.uid), '--', process.execPath, sessionFile(), JSON.stringify(init)];
   const session = spawn('unshare', args, { stdio: ['inherit', 'inherit', 'inherit', 'pipe'], env });
   const report = reported(session);

@@ -6,6 +6,7 @@
 import { spawn } from 'node:child_process';
 import { constants, openSync, readFileSync, statSync, writeSync } from 'node:fs';
 import { open } from 'node:fs/promises';
+import { basename } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { TestOp } from '../iommufd/selftest/numbers.ts';
@@ -13,6 +14,7 @@ import { InputError } from '../kernel/errors.ts';
 import { DESCRIPTOR_COMMANDS } from '../uapi/call-shapes.ts';
 import { keptOfDev, keptOfSys } from './kept-real.ts';
 import * as namespace from './namespace.ts';
+import { unpublish } from './publisher.ts';
 import { type Ending, exitCode, supervise } from './supervise.ts';
 import { openTrace, writeAll } from './trace-log.ts';
 import type { Control, FromWorker, Serve, WorkerInit } from './worker.ts';
@@ -27,6 +29,8 @@ export interface SessionInit {
   readonly script: string | undefined;
   /** None: no log. */
   readonly trace: { readonly file: string | undefined } | undefined;
+  /** Where sessions with a log publish their picture. */
+  readonly sessions: string;
   readonly launcher: string | undefined;
   readonly noDescriptors: string | undefined;
 }
@@ -37,6 +41,8 @@ const EXIT = { usage: 2, lack: 3, failed: 4 };
 const REPORT = 3;
 /** Milliseconds between looks whether whoever started us is there still. */
 const ORPHAN_WATCH = 250;
+/** Milliseconds between pictures that are published while no call comes. */
+const PUBLISH = 1000;
 /** Milliseconds until what is left of the program's processes must be gone, and the serving thread must answer. */
 const LAST_GRACE = 5000;
 
@@ -92,7 +98,8 @@ class Session {
   }
 
   #open(): WorkerInit {
-    const { host, policy, selftest, checkLeaks, script, trace, launcher, noDescriptors } = this.#init;
+    const { host, policy, selftest, checkLeaks, script, trace, sessions, launcher, noDescriptors } =
+      this.#init;
     try {
       this.#fuse = openSync('/dev/fuse', 'r+');
     } catch (error) {
@@ -107,6 +114,7 @@ class Session {
       checkLeaks,
       script: script === undefined ? undefined : { name: script, source: readScript(script) },
       trace: trace && openTrace(trace.file),
+      publish: trace && { folder: sessions, pid: process.pid, program: basename(this.#init.program[0]!) },
       realSys: namespace.openDirectory('/sys'),
       hostDirectory: host !== undefined && isDirectory(host) ? namespace.openDirectory(host) : undefined,
       kept: { sys: keptOfSys('/sys'), dev: keptOfDev('/dev') },
@@ -181,6 +189,8 @@ class Session {
     // Steps without a moment are done before the program begins.
     this.#started = performance.now();
     await this.#control!('started');
+    if (this.#init.trace !== undefined)
+      setInterval(() => void this.#control!('publish').catch(() => {}), PUBLISH).unref();
     const child = spawn(file!, args, { stdio: 'inherit' });
     this.#signal = (name) => child.kill(name);
     try {
@@ -219,6 +229,7 @@ class Session {
    */
   leave(code: number): never {
     namespace.killNamespace(this.#namespace);
+    if (this.#init.trace !== undefined) unpublish(this.#init.sessions, process.pid);
     if (!this.#serving) process.exit(code);
     try {
       writeSync(REPORT, ` ${code}`);

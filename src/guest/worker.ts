@@ -9,6 +9,7 @@ import { DeviceChannel } from './fuse/channel.ts';
 import { FuseServer } from './fuse/server.ts';
 import { GuestMachine } from './guest-machine.ts';
 import type { KeptEntries } from './kept-real.ts';
+import { describeSession, Publisher } from './publisher.ts';
 import { parseScript, type ScriptStep } from './script.ts';
 import { ScriptRunner } from './script-runner.ts';
 import { TraceLog, writeAll } from './trace-log.ts';
@@ -22,6 +23,8 @@ export interface WorkerInit {
   readonly checkLeaks: boolean;
   readonly script: { readonly name: string; readonly source: string } | undefined;
   readonly trace: number | undefined;
+  /** Where its picture is published, as whose. */
+  readonly publish: { readonly folder: string; readonly pid: number; readonly program: string } | undefined;
   readonly realSys: number;
   readonly hostDirectory: number | undefined;
   readonly kept: { readonly sys: KeptEntries; readonly dev: KeptEntries };
@@ -44,13 +47,14 @@ export interface Serve {
 }
 
 /** What is written into the control file. */
-export type Control = 'started' | 'elapsed' | 'end';
+export type Control = 'started' | 'elapsed' | 'publish' | 'end';
 
 class Session {
   readonly #init: WorkerInit;
   readonly #machine: GuestMachine;
   readonly #server: FuseServer;
   readonly #script: ScriptRunner;
+  readonly #publisher: Publisher | undefined;
   #started: number | undefined;
 
   static async boot(init: WorkerInit): Promise<Session> {
@@ -61,7 +65,10 @@ class Session {
     const machine = await GuestMachine.boot({
       ...init,
       log,
-      called: (name) => session!.#script.called(name),
+      called: (name) => {
+        session!.#script.called(name);
+        session!.#publisher?.called();
+      },
       control: (text) => session!.#control(text as Control),
       openWithNumber: (ino) => session!.#server.openWithNumber(ino),
     });
@@ -77,6 +84,10 @@ class Session {
       root: machine.root,
       report: (error) => writeAll(2, `ringfence: internal error: ${wordsOf(error)}; please report\n`),
     });
+    const { publish } = init;
+    this.#publisher =
+      publish &&
+      new Publisher(publish.folder, () => describeSession(machine.iommufd, publish.pid, publish.program));
     this.#script = new ScriptRunner({
       steps,
       machine: machine.machine,
@@ -115,6 +126,9 @@ class Session {
         break;
       case 'elapsed':
         this.#script.elapsed();
+        break;
+      case 'publish':
+        this.#publisher?.publish();
         break;
       case 'end':
         this.#server.end();

@@ -1,5 +1,7 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test } from 'vitest';
 import { Explorer } from '../advise/explore.ts';
 import { readHost } from '../host/read-host.ts';
 import type { Snapshot } from '../host/snapshot.ts';
@@ -7,6 +9,7 @@ import { PciIds } from '../pci/ids.ts';
 import { makeApp } from './app.ts';
 import { Live } from './live.ts';
 import { Machines } from './machines.ts';
+import { SessionWatch } from './session-watch.ts';
 
 const file = join(import.meta.dirname, '../../examples/desktop.json');
 const ids = new PciIds('');
@@ -15,12 +18,20 @@ const page = new Map([['/', { type: 'text/html', plain: bytes('page'), gzip: byt
 const here = { host: '127.0.0.1:7420' };
 
 let live: Live;
-afterEach(() => live?.stop());
+let sessionsFolder: string;
+beforeEach(() => {
+  sessionsFolder = join(mkdtempSync(join(tmpdir(), 'ringfence-')), 'sessions');
+});
+afterEach(() => {
+  live?.stop();
+  rmSync(join(sessionsFolder, '..'), { recursive: true });
+});
 
 function app(read: () => Promise<Snapshot> = () => readHost(file)) {
   const machines = new Machines([{ name: 'desktop', live: true, read }], ids);
   live = new Live([{ machine: 0, read }], (machine) => machines.forget(machine), 5);
-  return makeApp({ page, machines, live, pciIds: () => undefined, port: () => 7420 });
+  const sessions = new SessionWatch(sessionsFolder, 5);
+  return makeApp({ page, machines, live, sessions, pciIds: () => undefined, port: () => 7420 });
 }
 
 test.each([
@@ -159,4 +170,21 @@ test('events come as watch tells them, and the reports after them are fresh', as
   await reader.cancel();
   const fresh = await (await served.request('/api/machines/0', { headers: here })).text();
   expect(fresh).toContain('"driver":"vfio-pci"');
+});
+
+test('sessions are listed, and told to who listens when they change', async () => {
+  const served = app();
+  const list = async () => (await served.request('/api/sessions', { headers: here })).json();
+  expect(await list()).toEqual([]);
+  const answer = await served.request('/api/events', { headers: here });
+  const reader = answer.body!.getReader();
+  const read = async (): Promise<string> => new TextDecoder().decode((await reader.read()).value);
+  expect(await read()).toContain('event: ready');
+  const session = { pid: process.pid, program: 'vmm', contexts: [] };
+  mkdirSync(sessionsFolder, { mode: 0o700 });
+  writeFileSync(join(sessionsFolder, `${process.pid}.json`), JSON.stringify(session));
+  let told = '';
+  while (!told.includes('event: sessions')) told += await read();
+  await reader.cancel();
+  expect(await list()).toEqual([session]);
 });

@@ -14,6 +14,7 @@ import { HEADERS, refusal } from './guard.ts';
 import type { Live } from './live.ts';
 import type { Machines } from './machines.ts';
 import type { PageFile } from './page.ts';
+import type { SessionWatch } from './session-watch.ts';
 
 /** A page's question is a few hundred bytes. */
 const LONGEST_QUESTION = 64 * 1024;
@@ -24,6 +25,7 @@ export interface Served {
   page: ReadonlyMap<string, PageFile>;
   machines: Machines;
   live: Live;
+  sessions: SessionWatch;
   /** A pci.ids for names of devices in files that are dropped on the page. */
   pciIds(): Uint8Array<ArrayBuffer> | undefined;
   /** Told of what should not have happened. */
@@ -32,7 +34,7 @@ export interface Served {
   port(): number;
 }
 
-export function makeApp({ page, machines, live, pciIds, port, failed }: Served): Hono {
+export function makeApp({ page, machines, live, sessions, pciIds, port, failed }: Served): Hono {
   const app = new Hono();
 
   app.use(async (c, next) => {
@@ -100,21 +102,25 @@ export function makeApp({ page, machines, live, pciIds, port, failed }: Served):
     return fresh(c).body(bytes, 200, { 'Content-Type': 'text/plain; charset=utf-8' });
   });
 
+  app.get('/api/sessions', (c) => fresh(c).json(sessions.now()));
+
   app.get('/api/events', (c) =>
     streamSSE(c, async (stream) => {
       let woken: () => void = () => {};
-      const queue: string[] = [];
-      const end = live.listen((events) => {
-        queue.push(JSON.stringify(events));
+      const queue: { event: string; data: string }[] = [];
+      const tell = (event: string, told: unknown): void => {
+        queue.push({ event, data: JSON.stringify(told) });
         woken();
-      });
+      };
+      const endEvents = live.listen((events) => tell('happened', events));
+      const endSessions = sessions.listen((now) => tell('sessions', now));
       stream.onAbort(() => woken());
       try {
         await stream.writeSSE({ event: 'ready', data: '{}' });
         while (!stream.aborted) {
-          const data = queue.shift();
-          if (data !== undefined) {
-            await stream.writeSSE({ event: 'happened', data });
+          const message = queue.shift();
+          if (message !== undefined) {
+            await stream.writeSSE(message);
             continue;
           }
           const beat = setTimeout(() => woken(), HEARTBEAT);
@@ -125,7 +131,8 @@ export function makeApp({ page, machines, live, pciIds, port, failed }: Served):
           if (queue.length === 0 && !stream.aborted) await stream.writeSSE({ event: 'alive', data: '{}' });
         }
       } finally {
-        end();
+        endEvents();
+        endSessions();
       }
     }),
   );

@@ -12,6 +12,7 @@ import { Live } from '../../src/server/live.ts';
 import { type MachineSource, Machines } from '../../src/server/machines.ts';
 import { readPage } from '../../src/server/page.ts';
 import { type Running, startServer } from '../../src/server/serve.ts';
+import { SessionWatch } from '../../src/server/session-watch.ts';
 
 const here = dirname(fileURLToPath(import.meta.url));
 export const root = join(here, '..', '..');
@@ -40,16 +41,18 @@ export async function serveFiles(...files: string[]): Promise<Running & { addres
 
 export async function serveSources(
   sources: (MachineSource & { follow?(): Promise<Snapshot> })[],
+  sessionsFolder: string = join(root, 'no-sessions'),
 ): Promise<Running & { address: string }> {
   const bytes = readPciIdsFile();
   const machines = new Machines(sources, new PciIds(bytes ?? ''));
   const followed = sources.flatMap(({ follow }, machine) =>
     follow === undefined ? [] : [{ machine, read: follow }],
   );
+  const sessions = new SessionWatch(sessionsFolder, 50);
   const live = new Live(followed, (machine) => machines.forget(machine), 50);
   const page = readPage(join(root, 'dist', 'web'));
   const running = await startServer(
-    { page, machines, live, pciIds: () => bytes && new Uint8Array(bytes) },
+    { page, machines, live, sessions, pciIds: () => bytes && new Uint8Array(bytes) },
     0,
   );
   return { ...running, address: `http://127.0.0.1:${running.port}/` };

@@ -6,9 +6,10 @@ import { type Place, readPlace, writePlace } from './address.ts';
 import { Compare } from './compare.tsx';
 import { Details } from './details.tsx';
 import { useAnswer } from './hooks.ts';
-import { Events, useEvents } from './live.tsx';
+import { Events, useEvents, useSessions } from './live.tsx';
 import { Pane } from './pane.tsx';
 import { model, type Source, served } from './source.ts';
+import { Spaces } from './spaces.tsx';
 import { WhatIf } from './what-if.tsx';
 import { shortener } from './words.ts';
 
@@ -17,10 +18,12 @@ export function App({ brought }: { brought: Source | undefined }) {
   const [place, setPlace] = useState<Place>(() => readPlace(location.hash));
   const [problem, setProblem] = useState<string | undefined>(undefined);
   const [ready, setReady] = useState(brought !== undefined);
-  const [panel, setPanel] = useState<'device' | 'what-if' | 'compare' | 'events' | undefined>(() => {
-    const { changes, device } = readPlace(location.hash);
-    return changes.length > 0 ? 'what-if' : device === undefined ? undefined : 'device';
-  });
+  const [panel, setPanel] = useState<'device' | 'what-if' | 'compare' | 'events' | 'spaces' | undefined>(
+    () => {
+      const { changes, device } = readPlace(location.hash);
+      return changes.length > 0 ? 'what-if' : device === undefined ? undefined : 'device';
+    },
+  );
   const [dragging, setDragging] = useState(false);
   const [reveal, setReveal] = useState<{ name: string; at: number } | undefined>(
     place.device === undefined ? undefined : { name: place.device, at: Date.now() },
@@ -55,6 +58,7 @@ export function App({ brought }: { brought: Source | undefined }) {
   const source = sources[place.machine] ?? sources[0];
   const beside = place.beside === undefined ? undefined : sources[place.beside];
   const { events, stamp } = useEvents(sources.some(({ live }) => live));
+  const sessions = useSessions();
   const overview = useAnswer(() => source?.overview(), [source, source?.live ? stamp : 0], source);
   const whatIf = useAnswer(
     () => (place.changes.length === 0 ? undefined : source?.whatIf({ changes: place.changes })),
@@ -121,6 +125,7 @@ export function App({ brought }: { brought: Source | undefined }) {
     ['what-if', 'What if', true],
     ['compare', 'Compare', sources.length > 1],
     ['events', `Events${events.length > 0 ? ` (${events.length})` : ''}`, sources.some(({ live }) => live)],
+    ['spaces', 'Address spaces', sessions.length > 0 || panel === 'spaces'],
   ];
 
   return (
@@ -292,6 +297,7 @@ export function App({ brought }: { brought: Source | undefined }) {
                 onSelect={select}
               />
             )}
+            {panel === 'spaces' && <Spaces sessions={sessions} />}
             {panel === 'events' && <Events events={events} onSelect={select} />}
           </aside>
         )}

@@ -1,6 +1,7 @@
 /** Events of the machine as they happen, from the server's watch. */
 
 import { useEffect, useState } from 'preact/hooks';
+import type { SessionPicture } from '../../src/guest/sessions.ts';
 import type { LiveEvent } from '../../src/server/live.ts';
 
 /** So many are kept for reading. */
@@ -21,6 +22,26 @@ export function useEvents(live: boolean): { events: LiveEvent[]; stamp: number }
     return () => source.close();
   }, [live]);
   return { events, stamp };
+}
+
+/** Sessions of `ringfence run --trace`, as they change. */
+export function useSessions(): SessionPicture[] {
+  const [sessions, setSessions] = useState<SessionPicture[]>([]);
+  useEffect(() => {
+    if (!location.protocol.startsWith('http')) return;
+    const source = new EventSource('/api/events');
+    // Asked when changes are told already, so that none is missed; anew after the connection was lost.
+    source.addEventListener('ready', () => {
+      fetch('/api/sessions')
+        .then(async (answer) => answer.ok && setSessions(await answer.json()))
+        .catch(() => {});
+    });
+    source.addEventListener('sessions', (message) => {
+      setSessions(JSON.parse((message as MessageEvent<string>).data) as SessionPicture[]);
+    });
+    return () => source.close();
+  }, []);
+  return sessions;
 }
 
 export function Events({ events, onSelect }: { events: readonly LiveEvent[]; onSelect(name: string): void }) {

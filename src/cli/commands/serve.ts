@@ -1,6 +1,7 @@
 /** `ringfence serve` */
 
 import { statSync } from 'node:fs';
+import { sessionsFolder } from '../../guest/sessions.ts';
 import { readPciIdsFile } from '../../host/pci-ids.ts';
 import { readHost } from '../../host/read-host.ts';
 import type { Snapshot } from '../../host/snapshot.ts';
@@ -10,6 +11,7 @@ import { Live } from '../../server/live.ts';
 import { type MachineSource, Machines } from '../../server/machines.ts';
 import { readPage } from '../../server/page.ts';
 import { ADDRESS, startServer } from '../../server/serve.ts';
+import { SessionWatch } from '../../server/session-watch.ts';
 import { DriverLinks } from '../../watch/driver-links.ts';
 import type { Call } from '../args.ts';
 import { EXIT } from '../context.ts';
@@ -34,9 +36,10 @@ export async function run({ operands, flags, context }: Call): Promise<number> {
     live && follow !== undefined ? [{ machine, read: follow }] : [],
   );
   const live = new Live(followed, (machine) => machines.forget(machine));
+  const sessions = new SessionWatch(sessionsFolder(process.env));
   const pciIds = (): Uint8Array<ArrayBuffer> | undefined => ids && new Uint8Array(ids);
   const running = await startServer(
-    { page, machines, live, pciIds, failed: (error) => context.note(error.stack ?? error.message) },
+    { page, machines, live, sessions, pciIds, failed: (error) => context.note(error.stack ?? error.message) },
     port,
   );
   const address = `http://${ADDRESS}:${running.port}/`;
